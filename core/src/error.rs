@@ -1,0 +1,788 @@
+//! What can go wrong, classed by who is at fault.
+//!
+//! Every failure is one [`Error`]: `Clone + PartialEq`, without secrets, with server text escaped and cut. What to do
+//! about it is [`Error::advice`]; nobody needs to read a message to decide.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::machine::EventKind;
+use crate::time::Timestamp;
+
+/// Why a flow did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The settings are wrong; nothing was sent. Fix the configuration.
+    Config(ConfigError),
+    /// The caller did what is not legal now. The machine has not changed and goes on.
+    Misuse(Misuse),
+    /// The network, or something on the way, failed.
+    Transport(TransportError),
+    /// The server answered, but not by the rules.
+    Protocol(Box<ProtocolError>),
+    /// The server said no, by the rules.
+    Refused(Box<Refusal>),
+    /// A check that protects somebody failed. Never retried.
+    Security(SecurityError),
+    /// A callback could not be used.
+    Callback(BadCallback),
+    /// Time ran out.
+    Expired(Expired),
+    /// The caller gave the flow up.
+    Cancelled,
+    /// What the caller supplies failed: random source, signing key.
+    Provider(ProviderError),
+    /// This library is wrong. Please report it.
+    Bug(&'static str),
+}
+
+/// What to do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// The same thing may work later, not before the moment named.
+    Retry {
+        /// What the server asked for, if it did.
+        not_before: Option<Timestamp>,
+    },
+    /// A person has to log in (or agree) again.
+    LogInAgain,
+    /// The settings of this client are wrong.
+    FixConfig,
+    /// The server or this library breaks a rule: tell whoever runs it.
+    Report,
+    /// There is nothing to be done: a person said no, or the caller stopped.
+    GiveUp,
+}
+
+/// Which endpoint or document something is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// Authorization endpoint (RFC 6749 §3.1).
+    Authorization,
+    /// Token endpoint (RFC 6749 §3.2).
+    Token,
+    /// Device authorization endpoint (RFC 8628 §3.1).
+    DeviceAuthorization,
+    /// UserInfo endpoint (OpenID Connect Core §5.3).
+    UserInfo,
+    /// Introspection endpoint (RFC 7662 §2).
+    Introspection,
+    /// Revocation endpoint (RFC 7009 §2).
+    Revocation,
+    /// Metadata of the authorization server (RFC 8414 §3, OpenID Connect Discovery §4).
+    Metadata,
+    /// Key set of the authorization server (RFC 7517 §5).
+    Keys,
+    /// The client's own redirect URI (RFC 6749 §3.1.2).
+    Redirect,
+    /// An endpoint of an extension.
+    Extension,
+}
+
+/// What is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A URL is not allowed.
+    Url {
+        /// What the URL is for.
+        endpoint: Endpoint,
+        /// What is wrong with it.
+        flaw: UrlFlaw,
+    },
+    /// The issuer is not an `https` URL without query and fragment (RFC 8414 §2).
+    Issuer(UrlFlaw),
+    /// The server's metadata names no such endpoint.
+    EndpointMissing(Endpoint),
+    /// A setting that is needed is absent.
+    Missing(&'static str),
+    /// A setting has a value that cannot be used.
+    Invalid {
+        /// Which one.
+        setting: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+    /// The client secret is empty.
+    EmptySecret,
+    /// The server supports none of the ways in which this client can authenticate.
+    AuthenticationUnsupported,
+    /// There is no client authentication of this name.
+    AuthenticationUnknown(String),
+    /// The server supports PKCE, but not with S256.
+    PkceUnsupported,
+    /// An extra parameter would replace one of the engine's own.
+    ReservedParameter(String),
+    /// A snapshot belongs to another client, server or redirect URI.
+    SnapshotForeign,
+    /// A snapshot cannot be read: damaged, or of another kind or version.
+    SnapshotUnreadable,
+    /// A loopback port is taken.
+    PortInUse(u16),
+    /// The redirect listener cannot listen.
+    Listen(String),
+}
+
+/// What is wrong with a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlFlaw {
+    /// It cannot be parsed.
+    Unparsable,
+    /// It is neither `https` nor `http` to a loopback literal.
+    Insecure,
+    /// Its scheme is neither `https` nor `http`.
+    Scheme,
+    /// It has a user name or a password in it.
+    UserInfo,
+    /// It has a fragment.
+    Fragment,
+    /// It has a query where none may be.
+    Query,
+    /// It has no host.
+    Host,
+    /// It names a private, link-local or otherwise special address that only a remote party chose.
+    PrivateAddress,
+    /// It is too long.
+    TooLong,
+}
+
+/// What the caller did that is not legal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The machine's table has no arrow for this event in this state.
+    IllegalEvent {
+        /// The innermost machine, which decides.
+        machine: &'static str,
+        /// Its state.
+        state: &'static str,
+        /// The event.
+        event: EventKind,
+    },
+    /// A snapshot was asked for in a state that must not be stored.
+    NotResting,
+}
+
+/// What is known of a request that got no usable answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// The server cannot have seen it.
+    NotSent,
+    /// The server may have acted on it.
+    Unknown,
+}
+
+/// How a transport failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// The host name does not resolve.
+    Dns,
+    /// No connection.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// A deadline passed.
+    Timeout,
+    /// The connection broke.
+    Reset,
+    /// What came was not HTTP.
+    Protocol,
+    /// The body, or the head, is larger than the limit.
+    TooLarge,
+    /// The host resolves to an address that the request must not reach.
+    ForbiddenAddress,
+    /// The answer is a redirect, which no protocol endpoint may give.
+    Redirected,
+    /// The answer is a 408, 425, 429 or 5xx: no verdict.
+    Unavailable,
+    /// The answer is of a media type that cannot be what was asked for.
+    MediaType,
+}
+
+/// What a driver reports when there is no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendFailure {
+    /// What is known of the delivery.
+    pub delivery: Delivery,
+    /// How it failed.
+    pub kind: TransportKind,
+}
+
+/// The network, or something on the way, failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransportError {
+    /// Which endpoint was called.
+    pub endpoint: Endpoint,
+    /// How it failed.
+    pub kind: TransportKind,
+    /// What is known of the delivery of the request.
+    pub delivery: Delivery,
+    /// What came back, if anything did.
+    pub answer: Option<Box<AnswerFacts>>,
+    /// When the server asked to be called again (`Retry-After`).
+    pub not_before: Option<Timestamp>,
+}
+
+/// The facts of an answer that an engineer needs to see. Text is escaped and cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// The status.
+    pub status: u16,
+    /// The media type, as sent.
+    pub media_type: Option<String>,
+    /// Selected headers: `Location`, `Retry-After`, `WWW-Authenticate`, `Date`, request ids. Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// A piece of the body, with all that may be secret struck out.
+    pub excerpt: Option<String>,
+}
+
+/// The server answered, but not by the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtocolError {
+    /// Which endpoint answered.
+    pub endpoint: Endpoint,
+    /// The rule that was broken.
+    pub rule: Rule,
+    /// What came back.
+    pub answer: Option<AnswerFacts>,
+}
+
+/// A rule that a server can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The status is not one that this endpoint may answer with.
+    Status,
+    /// The media type is not allowed here.
+    MediaType,
+    /// The body is not JSON; the position is a byte offset.
+    Json {
+        /// Where it went wrong.
+        at: usize,
+        /// What went wrong.
+        flaw: JsonFlaw,
+    },
+    /// The body is not `application/x-www-form-urlencoded`.
+    Form,
+    /// A member is absent.
+    MemberMissing(&'static str),
+    /// A member has the wrong type or an impossible value.
+    MemberInvalid(&'static str),
+    /// The token type is not one that this client can use.
+    TokenType,
+    /// A DPoP proof was sent and the answer is a bearer token.
+    Downgrade,
+    /// `openid` was asked for and no id_token came.
+    IdTokenMissing,
+    /// The granted scope is wider than the one asked for, and the client demands the exact one.
+    ScopeExceeded,
+    /// An id_token cannot be read.
+    JwtMalformed,
+    /// A JWT is larger than its limit.
+    JwtTooLarge,
+    /// The key set holds no usable key.
+    NoKeys,
+    /// There is no metadata at any of the places where it may be.
+    NoMetadata,
+}
+
+/// What is wrong with a JSON text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JsonFlaw {
+    /// Not JSON.
+    Syntax,
+    /// It ends too early.
+    Truncated,
+    /// Bytes follow it.
+    Trailing,
+    /// It is not an object.
+    NotObject,
+    /// A member stands in it twice.
+    DuplicateMember,
+    /// It is nested deeper than 32.
+    TooDeep,
+    /// It has more than 10,000 members.
+    TooManyMembers,
+    /// It is not UTF-8.
+    Encoding,
+}
+
+/// The server said no, by the rules (RFC 6749 §5.2 and its like).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which endpoint said so.
+    pub endpoint: Endpoint,
+    /// The code, word for word but escaped: `invalid_grant`.
+    pub code: String,
+    /// The server's explanation, escaped and cut to 1 KiB.
+    pub description: Option<String>,
+    /// Where the server explains more. Text: never opened or fetched.
+    pub uri: Option<String>,
+    /// The status and the rest; `None` for a refusal that came by way of the browser.
+    pub answer: Option<AnswerFacts>,
+    /// What this library knows about the cause.
+    pub hint: Option<&'static str>,
+}
+
+/// A check that protects somebody failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecurityError {
+    /// The issuer is another one (RFC 8414 §3.3, RFC 9207 §2.4). Compared as exact text.
+    IssuerMismatch {
+        /// What was expected.
+        expected: String,
+        /// What came, escaped and cut.
+        found: String,
+    },
+    /// The metadata promises `iss` in the callback and it is not there (RFC 9207 §2.4).
+    IssuerMissing,
+    /// A URL in the server's metadata is not allowed.
+    Url {
+        /// What the URL is for.
+        endpoint: Endpoint,
+        /// What is wrong with it.
+        flaw: UrlFlaw,
+    },
+    /// An id_token's algorithm is not allowed for this client.
+    Algorithm(String),
+    /// An id_token has critical headers that this library does not know (RFC 7515 §4.1.11).
+    CriticalHeader,
+    /// A JWT is of another kind (RFC 8725 §3.11).
+    JwtType(String),
+    /// No key fits, or the key that fits is too weak.
+    Key(KeyFlaw),
+    /// A signature is wrong.
+    Signature,
+    /// A claim is absent.
+    ClaimMissing(&'static str),
+    /// A claim has the wrong type or the wrong value.
+    Claim {
+        /// Which claim.
+        claim: &'static str,
+        /// What was expected, unless it is secret.
+        expected: Option<String>,
+        /// What came, unless it is secret; escaped and cut.
+        found: Option<String>,
+    },
+    /// A time claim says too early or too late.
+    Time {
+        /// Which claim: `exp`, `nbf`, `iat`, `auth_time`.
+        claim: &'static str,
+        /// What it says, in seconds since the epoch.
+        value: i64,
+        /// What time it is, in seconds since the epoch.
+        now: u64,
+    },
+    /// UserInfo speaks of somebody else than the id_token (OpenID Connect Core §5.3.2).
+    SubjectMismatch,
+}
+
+/// Why no key could be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyFlaw {
+    /// No key of the set fits.
+    NotFound,
+    /// Too many keys fit and the token names none.
+    Ambiguous,
+    /// RSA below 2048 bits or beyond 8192, or an impossible exponent.
+    Weak,
+    /// The key cannot be read.
+    Malformed,
+}
+
+/// Why a callback was not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadCallback {
+    /// There is no `state`.
+    StateMissing,
+    /// `state` is not this flow's.
+    StateMismatch,
+    /// A parameter stands in it twice (RFC 6749 §3.1).
+    DuplicateParameter,
+    /// Neither a code nor an error.
+    CodeMissing,
+    /// Both a code and an error.
+    CodeAndError,
+    /// A code that cannot be one: empty, outside visible ASCII.
+    CodeMalformed,
+    /// A value that only other response types have: `access_token`, `id_token`, `token`.
+    UnexpectedToken,
+    /// A JARM `response` where none was asked for.
+    UnexpectedResponse,
+    /// Not UTF-8, or broken percent-encoding.
+    Malformed,
+    /// Longer than 16 KiB.
+    TooLarge,
+    /// More than 100 parameters.
+    TooManyParameters,
+    /// Five callbacks came that were not this flow's.
+    TooManyForeign,
+    /// It came another way than asked: query for form_post or the reverse.
+    ResponseMode,
+}
+
+/// What ran out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expired {
+    /// Nobody came back from the authorization endpoint in time.
+    Callback,
+    /// The device code expired before the person was done.
+    DeviceCode,
+    /// Retrying took longer than a request may.
+    Retries,
+}
+
+/// What the caller supplies and failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// The random source gave nothing.
+    Random,
+    /// The signing key is not available.
+    KeyUnavailable,
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Error::Config(_) => Advice::FixConfig,
+            Error::Misuse(_) | Error::Bug(_) => Advice::Report,
+            Error::Transport(error) => Advice::Retry { not_before: error.not_before },
+            Error::Protocol(_) | Error::Security(_) | Error::Callback(_) => Advice::Report,
+            Error::Refused(refusal) => refusal.advice(),
+            Error::Expired(Expired::Retries) => Advice::Retry { not_before: None },
+            Error::Expired(Expired::Callback | Expired::DeviceCode) => Advice::LogInAgain,
+            Error::Cancelled => Advice::GiveUp,
+            Error::Provider(_) => Advice::FixConfig,
+        }
+    }
+}
+
+impl Refusal {
+    /// Whether the code is one that says the same as `code`.
+    pub fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
+    fn advice(&self) -> Advice {
+        match self.code.as_str() {
+            "invalid_grant" | "login_required" | "interaction_required" | "consent_required"
+            | "account_selection_required" | "bad_refresh_token" | "refresh_token_not_found" | "expired_token"
+            | "bad_verification_code" | "invalid_token" => Advice::LogInAgain,
+            "access_denied" | "authorization_declined" => Advice::GiveUp,
+            "temporarily_unavailable" | "server_error" | "slow_down" | "authorization_pending" => {
+                Advice::Retry { not_before: None }
+            }
+            "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "unsupported_response_type"
+            | "invalid_request" | "invalid_scope" | "invalid_target" | "invalid_redirect_uri"
+            | "unsupported_token_type" | "insufficient_scope" => Advice::FixConfig,
+            _ => Advice::Report,
+        }
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Error::Config(error)
+    }
+}
+
+impl From<SecurityError> for Error {
+    fn from(error: SecurityError) -> Self {
+        Error::Security(error)
+    }
+}
+
+impl From<BadCallback> for Error {
+    fn from(error: BadCallback) -> Self {
+        Error::Callback(error)
+    }
+}
+
+impl From<ProviderError> for Error {
+    fn from(error: ProviderError) -> Self {
+        Error::Provider(error)
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Config(error) => write!(f, "configuration: {error}"),
+            Error::Misuse(error) => write!(f, "misuse: {error}"),
+            Error::Transport(error) => write!(f, "{error}"),
+            Error::Protocol(error) => write!(f, "{error}"),
+            Error::Refused(refusal) => write!(f, "{refusal}"),
+            Error::Security(error) => write!(f, "security check failed: {error}"),
+            Error::Callback(error) => write!(f, "callback refused: {error}"),
+            Error::Expired(Expired::Callback) => f.write_str("nobody came back from the login page in time"),
+            Error::Expired(Expired::DeviceCode) => f.write_str("the device code expired before it was confirmed"),
+            Error::Expired(Expired::Retries) => f.write_str("the server did not answer within the time for retries"),
+            Error::Cancelled => f.write_str("cancelled"),
+            Error::Provider(ProviderError::Random) => f.write_str("the random source gave nothing"),
+            Error::Provider(ProviderError::KeyUnavailable) => f.write_str("the signing key is not available"),
+            Error::Bug(what) => write!(f, "this is a bug in grantflow, please report it: {what}"),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Endpoint::Authorization => "authorization endpoint",
+            Endpoint::Token => "token endpoint",
+            Endpoint::DeviceAuthorization => "device authorization endpoint",
+            Endpoint::UserInfo => "userinfo endpoint",
+            Endpoint::Introspection => "introspection endpoint",
+            Endpoint::Revocation => "revocation endpoint",
+            Endpoint::Metadata => "server metadata",
+            Endpoint::Keys => "key set",
+            Endpoint::Redirect => "redirect URI",
+            Endpoint::Extension => "endpoint",
+        })
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Url { endpoint, flaw } => write!(f, "{endpoint}: {flaw}"),
+            ConfigError::Issuer(flaw) => write!(f, "issuer: {flaw}"),
+            ConfigError::EndpointMissing(endpoint) => write!(f, "the server's metadata names no {endpoint}"),
+            ConfigError::Missing(setting) => write!(f, "{setting} is not set"),
+            ConfigError::Invalid { setting, why } => write!(f, "{setting}: {why}"),
+            ConfigError::EmptySecret => f.write_str("the client secret is empty"),
+            ConfigError::AuthenticationUnsupported => {
+                f.write_str("the server supports none of the ways in which this client can authenticate")
+            }
+            ConfigError::AuthenticationUnknown(name) => write!(f, "there is no client authentication named `{name}`"),
+            ConfigError::PkceUnsupported => f.write_str("the server supports PKCE, but not with S256"),
+            ConfigError::ReservedParameter(name) => write!(f, "the parameter `{name}` is the engine's own"),
+            ConfigError::SnapshotForeign => {
+                f.write_str("the snapshot belongs to another client, server or redirect URI")
+            }
+            ConfigError::SnapshotUnreadable => f.write_str("the snapshot cannot be read"),
+            ConfigError::PortInUse(port) => write!(f, "port {port} is in use"),
+            ConfigError::Listen(why) => write!(f, "the redirect listener cannot listen: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for UrlFlaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UrlFlaw::Unparsable => "not a URL",
+            UrlFlaw::Insecure => "http is allowed to a loopback address only (127.0.0.1, [::1])",
+            UrlFlaw::Scheme => "the scheme is not https",
+            UrlFlaw::UserInfo => "a user name or password in a URL is not allowed",
+            UrlFlaw::Fragment => "a fragment is not allowed",
+            UrlFlaw::Query => "a query is not allowed",
+            UrlFlaw::Host => "there is no host",
+            UrlFlaw::PrivateAddress => "a private or special address that only the server's metadata names",
+            UrlFlaw::TooLong => "too long",
+        })
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misuse::IllegalEvent { machine, state, event } => {
+                write!(f, "{machine} takes no {event} while it is {state}")
+            }
+            Misuse::NotResting => f.write_str("the flow is not in a state that may be stored"),
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            TransportKind::Dns => "the host name does not resolve",
+            TransportKind::Connect => "no connection",
+            TransportKind::Tls => "TLS failed",
+            TransportKind::Timeout => "timed out",
+            TransportKind::Reset => "the connection broke",
+            TransportKind::Protocol => "the answer is not HTTP",
+            TransportKind::TooLarge => "the answer is larger than allowed",
+            TransportKind::ForbiddenAddress => "the host resolves to an address that must not be reached",
+            TransportKind::Redirected => "the answer is a redirect, which is not followed",
+            TransportKind::Unavailable => "not available",
+            TransportKind::MediaType => "the answer has the wrong media type",
+        };
+        write!(f, "{}: {what}", self.endpoint)?;
+        self.answer.as_ref().map_or(Ok(()), |answer| write!(f, " ({answer})"))
+    }
+}
+
+impl fmt::Display for AnswerFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.status)?;
+        if let Some(media_type) = &self.media_type {
+            write!(f, ", {media_type}")?;
+        }
+        for (name, value) in &self.headers {
+            write!(f, ", {name}: {value}")?;
+        }
+        self.excerpt.as_ref().map_or(Ok(()), |excerpt| write!(f, ", body: {excerpt}"))
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.endpoint, self.rule)?;
+        self.answer.as_ref().map_or(Ok(()), |answer| write!(f, " ({answer})"))
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::Status => f.write_str("unexpected status"),
+            Rule::MediaType => f.write_str("unexpected media type"),
+            Rule::Json { at, flaw } => write!(f, "{flaw} at byte {at}"),
+            Rule::Form => f.write_str("not a form"),
+            Rule::MemberMissing(name) => write!(f, "`{name}` is missing"),
+            Rule::MemberInvalid(name) => write!(f, "`{name}` is not valid"),
+            Rule::TokenType => f.write_str("`token_type` is not one that this client can use"),
+            Rule::Downgrade => f.write_str("a DPoP proof was sent and a bearer token came back"),
+            Rule::IdTokenMissing => f.write_str("`openid` was asked for and no id_token came"),
+            Rule::ScopeExceeded => f.write_str("more scope was granted than asked for"),
+            Rule::JwtMalformed => f.write_str("the JWT cannot be read"),
+            Rule::JwtTooLarge => f.write_str("the JWT is too large"),
+            Rule::NoKeys => f.write_str("the key set holds no usable key"),
+            Rule::NoMetadata => f.write_str("there is no metadata at any of its places"),
+        }
+    }
+}
+
+impl fmt::Display for JsonFlaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JsonFlaw::Syntax => "not JSON",
+            JsonFlaw::Truncated => "the JSON ends too early",
+            JsonFlaw::Trailing => "bytes follow the JSON",
+            JsonFlaw::NotObject => "the JSON is not an object",
+            JsonFlaw::DuplicateMember => "a JSON member stands there twice",
+            JsonFlaw::TooDeep => "the JSON is nested too deep",
+            JsonFlaw::TooManyMembers => "the JSON has too many members",
+            JsonFlaw::Encoding => "the JSON is not UTF-8",
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} refused: {}", self.endpoint, self.code)?;
+        if let Some(description) = &self.description {
+            write!(f, ": {description}")?;
+        }
+        if let Some(uri) = &self.uri {
+            write!(f, " (see {uri})")?;
+        }
+        if let Some(hint) = self.hint {
+            write!(f, " [hint: {hint}]")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SecurityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecurityError::IssuerMismatch { expected, found } => {
+                write!(f, "the issuer is `{found}`, expected `{expected}`")?;
+                if found.trim_end_matches('/') == expected.trim_end_matches('/') {
+                    f.write_str(" (they differ by a trailing slash only)")?;
+                }
+                Ok(())
+            }
+            SecurityError::IssuerMissing => f.write_str("the callback lacks the `iss` that the server promises"),
+            SecurityError::Url { endpoint, flaw } => write!(f, "{endpoint} in the server's metadata: {flaw}"),
+            SecurityError::Algorithm(found) => write!(f, "the algorithm `{found}` is not allowed"),
+            SecurityError::CriticalHeader => f.write_str("the JWT has critical headers that are not understood"),
+            SecurityError::JwtType(found) => write!(f, "a JWT of type `{found}` is no id_token"),
+            SecurityError::Key(KeyFlaw::NotFound) => f.write_str("no key of the server fits"),
+            SecurityError::Key(KeyFlaw::Ambiguous) => f.write_str("too many keys of the server fit"),
+            SecurityError::Key(KeyFlaw::Weak) => f.write_str("the server's key is too weak"),
+            SecurityError::Key(KeyFlaw::Malformed) => f.write_str("the server's key cannot be read"),
+            SecurityError::Signature => f.write_str("the signature is wrong"),
+            SecurityError::ClaimMissing(claim) => write!(f, "`{claim}` is missing"),
+            SecurityError::Claim { claim, expected, found } => {
+                write!(f, "`{claim}` is not as it must be")?;
+                if let Some(found) = found {
+                    write!(f, ": `{found}`")?;
+                }
+                expected.as_ref().map_or(Ok(()), |expected| write!(f, ", expected `{expected}`"))
+            }
+            SecurityError::Time { claim, value, now } => write!(f, "`{claim}` is {value}, and it is {now} now"),
+            SecurityError::SubjectMismatch => f.write_str("UserInfo speaks of somebody else"),
+        }
+    }
+}
+
+impl fmt::Display for BadCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadCallback::StateMissing => "`state` is missing",
+            BadCallback::StateMismatch => "`state` belongs to another login",
+            BadCallback::DuplicateParameter => "a parameter stands there twice",
+            BadCallback::CodeMissing => "there is no code",
+            BadCallback::CodeAndError => "there is a code and an error",
+            BadCallback::CodeMalformed => "the code is malformed",
+            BadCallback::UnexpectedToken => "there is a token where a code was asked for",
+            BadCallback::UnexpectedResponse => "there is a JARM response where none was asked for",
+            BadCallback::Malformed => "it is not properly encoded",
+            BadCallback::TooLarge => "it is too long",
+            BadCallback::TooManyParameters => "there are too many parameters",
+            BadCallback::TooManyForeign => "too many callbacks belonged to other logins",
+            BadCallback::ResponseMode => "it came another way than asked for",
+        })
+    }
+}
+
+/// The longest piece of server text that an error keeps, in bytes.
+pub const TEXT_LIMIT: usize = 1024;
+
+/// Makes text from outside safe to print and to keep: control, bidirectional and other invisible characters are
+/// escaped, and it is cut at [`TEXT_LIMIT`] bytes.
+pub fn safe_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(TEXT_LIMIT));
+    for char in text.chars() {
+        if is_visible(char) {
+            out.push(char);
+        } else {
+            out.extend(char.escape_unicode());
+        }
+        if out.len() >= TEXT_LIMIT {
+            out.push('…');
+            break;
+        }
+    }
+    out
+}
+
+fn is_visible(char: char) -> bool {
+    let invisible = matches!(char,
+        '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}');
+    !char.is_control() && !invisible
+}
+
+/// How long from `now` the server asked to be left alone.
+pub(crate) fn not_before(now: Timestamp, wait: Option<Duration>) -> Option<Timestamp> {
+    wait.map(|wait| now.plus(wait))
+}

@@ -1,0 +1,1 @@
+//! `WWW-Authenticate` challenges (RFC 9110 §11).

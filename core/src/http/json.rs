@@ -1,0 +1,1 @@
+//! JSON objects as protocol messages: strict, bounded, unknown members kept.

@@ -1,0 +1,14 @@
+//! What every message needs: bodies, forms, JSON, challenges, and the policy for URLs.
+//!
+//! Only parsing and writing lives here. Which request is sent when is the flows' business.
+
+mod body;
+pub mod challenge;
+pub mod form;
+pub mod json;
+mod retry_after;
+mod url_policy;
+
+pub use body::Body;
+pub use retry_after::retry_after;
+pub use url_policy::{Reach, UrlPolicy, is_public};

@@ -1,0 +1,18 @@
+//! OAuth 2.0 and OpenID Connect flows as explicit state machines, without I/O.
+#![cfg_attr(not(test), warn(missing_docs))]
+
+pub mod callback;
+pub mod crypto;
+pub mod error;
+pub mod http;
+pub mod jose;
+pub mod machine;
+pub mod memory;
+mod random;
+mod secret;
+mod time;
+
+pub use error::Error;
+pub use random::{Random, RandomUnavailable};
+pub use secret::Secret;
+pub use time::Timestamp;

@@ -1,0 +1,96 @@
+//! The one type that holds secrets: redacted, wiped on drop, compared in constant time.
+//!
+//! Nothing else in the workspace may print, compare or serialise a secret. There is deliberately no `Clone`,
+//! `PartialEq`, `Display` or `Serialize`: whoever needs the value says [`Secret::expose`], which is easy to find.
+
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// Holds a value that must not reach a log, an error or a snapshot by accident.
+///
+/// ```
+/// use grantflow_core::Secret;
+/// let token = Secret::from("s3cr3t");
+/// assert_eq!(format!("{token:?}"), "Secret(..)");
+/// assert_eq!(token.expose(), "s3cr3t");
+/// assert!(token.matches("s3cr3t"));
+/// ```
+///
+/// It cannot be printed, compared with `==`, cloned or serialised:
+///
+/// ```compile_fail
+/// let secret = grantflow_core::Secret::from("s3cr3t");
+/// println!("{secret}");
+/// ```
+/// ```compile_fail
+/// let secret = grantflow_core::Secret::from("s3cr3t");
+/// assert!(secret == grantflow_core::Secret::from("s3cr3t"));
+/// ```
+/// ```compile_fail
+/// let secret = grantflow_core::Secret::from("s3cr3t");
+/// let copy = secret.clone();
+/// drop(secret);
+/// ```
+/// ```compile_fail
+/// let secret = grantflow_core::Secret::from("s3cr3t");
+/// serde_json::to_string(&secret);
+/// ```
+pub struct Secret<T: Zeroize = String>(T);
+
+impl<T: Zeroize> Secret<T> {
+    /// Takes the value in.
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Reads the value. Every use of it is a place to look at in a review.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
+    /// Compares with `other` in time that depends on the lengths only.
+    pub fn matches(&self, other: impl AsRef<[u8]>) -> bool {
+        self.0.as_ref().ct_eq(other.as_ref()).into()
+    }
+}
+
+impl<T: Zeroize + Clone> Secret<T> {
+    /// Makes a second copy, which is wiped on its own. Named so that copies are seen.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl From<&str> for Secret<String> {
+    fn from(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+}
+
+impl From<String> for Secret<String> {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl From<Vec<u8>> for Secret<Vec<u8>> {
+    fn from(value: Vec<u8>) -> Self {
+        Self(value)
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
