@@ -11,4 +11,4 @@ mod url_policy;
 
 pub use body::Body;
 pub use retry_after::retry_after;
-pub use url_policy::{Reach, UrlPolicy, is_public};
+pub use url_policy::{MAX_URL, Reach, UrlPolicy, is_public};
