@@ -6,6 +6,7 @@ pub mod crypto;
 pub mod error;
 pub mod http;
 pub mod jose;
+pub mod loopback;
 pub mod machine;
 pub mod memory;
 mod random;

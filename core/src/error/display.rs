@@ -237,6 +237,7 @@ impl fmt::Display for BadCallback {
             BadCallback::TooLarge => "it is too long",
             BadCallback::TooManyParameters => "there are too many parameters",
             BadCallback::ResponseMode => "it came another way than asked for",
+            BadCallback::NotRedirectUri => "it is not the whole address that the browser was sent back to",
         })
     }
 }

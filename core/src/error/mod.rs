@@ -427,6 +427,8 @@ pub enum BadCallback {
     TooManyParameters,
     /// It came another way than asked: query for form_post or the reverse.
     ResponseMode,
+    /// What a person has pasted is not the redirect URI with an answer in it.
+    NotRedirectUri,
 }
 
 /// What ran out of time.
