@@ -141,6 +141,15 @@ impl Form {
     }
 }
 
+impl IntoIterator for Form {
+    type Item = (String, Secret);
+    type IntoIter = std::vec::IntoIter<(String, Secret)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.parameters.into_iter()
+    }
+}
+
 impl fmt::Debug for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Form({} parameters)", self.parameters.len())
