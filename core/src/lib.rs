@@ -11,6 +11,8 @@ pub mod machine;
 pub mod memory;
 mod random;
 mod secret;
+#[cfg(any(test, fuzzing, feature = "testing"))]
+pub mod testing;
 mod time;
 
 pub use error::Error;
