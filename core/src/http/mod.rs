@@ -10,5 +10,5 @@ mod retry_after;
 mod url_policy;
 
 pub use body::Body;
-pub use retry_after::retry_after;
+pub use retry_after::{LONGEST_WAIT, http_date, retry_after};
 pub use url_policy::{MAX_URL, Reach, UrlPolicy, is_public};
