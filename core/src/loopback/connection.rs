@@ -5,7 +5,6 @@ use core::fmt;
 use httparse::{EMPTY_HEADER, Header, Request, Status};
 use zeroize::Zeroizing;
 
-use super::reception::{parse_form, parse_query};
 use super::{BODY_LIMIT, FIELDS_COUNT, FIELDS_LIMIT, LINE_LIMIT, Reception, Reply, ResponseMode};
 use crate::callback::CallbackParams;
 use crate::error::BadCallback;
@@ -90,7 +89,7 @@ impl Connection {
             Stage::Line => self.line(byte, length),
             Stage::Fields { start, line, count } => self.fields(byte, length, start, line, count),
             Stage::Form { length: expected } if length < expected => Heard::More,
-            Stage::Form { .. } => self.called(parse_form(&self.bytes)),
+            Stage::Form { .. } => self.called(CallbackParams::from_form(&self.bytes)),
             Stage::Over => Heard::More,
         }
     }
@@ -143,8 +142,8 @@ impl Connection {
         }
         match asked(&self.bytes, &self.reception) {
             Err(reply) => Heard::Answer(reply),
-            Ok(Asked::Query(query)) => self.called(parse_query(&Zeroizing::new(query))),
-            Ok(Asked::Form { length: 0 }) => self.called(parse_form(&[])),
+            Ok(Asked::Query(query)) => self.called(CallbackParams::from_query(&Zeroizing::new(query))),
+            Ok(Asked::Form { length: 0 }) => self.called(CallbackParams::from_form(&[])),
             Ok(Asked::Form { length }) => {
                 self.bytes = Zeroizing::new(Vec::with_capacity(length));
                 self.stage = Stage::Form { length };
@@ -181,7 +180,8 @@ fn asked(bytes: &[u8], reception: &Reception) -> Result<Asked, Reply> {
         return Err(Reply::text(if path.starts_with('/') { 404 } else { 400 }));
     }
     let allowed = match reception.mode() {
-        ResponseMode::Query => "GET",
+        // A browser keeps the fragment to itself: what comes then is a call without parameters, which the flow refuses.
+        ResponseMode::Query | ResponseMode::Fragment => "GET",
         ResponseMode::FormPost => "POST",
     };
     if method != allowed {
@@ -194,8 +194,10 @@ fn asked(bytes: &[u8], reception: &Reception) -> Result<Asked, Reply> {
     let chunked = count(head.headers, "transfer-encoding") > 0;
     let length = length(head.headers)?;
     match reception.mode() {
-        ResponseMode::Query if chunked || length.unwrap_or(0) > 0 => Err(Reply::text(400)),
-        ResponseMode::Query => Ok(Asked::Query(query.to_owned())),
+        ResponseMode::Query | ResponseMode::Fragment if chunked || length.unwrap_or(0) > 0 => {
+            Err(Reply::text(400))
+        }
+        ResponseMode::Query | ResponseMode::Fragment => Ok(Asked::Query(query.to_owned())),
         ResponseMode::FormPost if chunked => Err(Reply::text(411)),
         ResponseMode::FormPost if !is_form(head.headers) => Err(Reply::text(415)),
         ResponseMode::FormPost => match length {

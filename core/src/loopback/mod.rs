@@ -21,7 +21,9 @@ pub use connection::{Connection, Heard};
 pub use launch::{Launcher, launchers, may_open};
 pub use pages::{Pages, Reply};
 pub use place::{Host, Notice, Place};
-pub use reception::{Reception, ResponseMode};
+pub use reception::Reception;
+
+pub use crate::callback::ResponseMode;
 
 /// How long a connection may take to send its whole request.
 pub const HEADER_DEADLINE: Duration = Duration::from_secs(5);

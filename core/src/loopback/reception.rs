@@ -5,18 +5,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{LINE_LIMIT, Pages};
-use crate::callback::CallbackParams;
+use crate::callback::{CallbackParams, ResponseMode};
 use crate::error::{BadCallback, ConfigError, Endpoint, UrlFlaw};
-
-/// How the server sends its answer through the browser.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ResponseMode {
-    /// In the query of the redirect URI: a `GET` (RFC 6749 §4.1.2).
-    #[default]
-    Query,
-    /// In the body of a form: a `POST` (OAuth 2.0 Form Post Response Mode).
-    FormPost,
-}
 
 /// What a callback must look like: host, path, method. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -108,7 +98,8 @@ impl Reception {
             return Err(BadCallback::NotRedirectUri);
         }
         match self.0.mode {
-            ResponseMode::Query => parse_query(url.query().unwrap_or_default()),
+            ResponseMode::Query => CallbackParams::from_query(url.query().unwrap_or_default()),
+            ResponseMode::Fragment => CallbackParams::from_fragment(url.fragment().unwrap_or_default()),
             ResponseMode::FormPost => Err(BadCallback::ResponseMode),
         }
     }
@@ -127,14 +118,4 @@ impl Reception {
             .iter()
             .any(|expected| expected.eq_ignore_ascii_case(host))
     }
-}
-
-pub(super) fn parse_query(query: &str) -> Result<CallbackParams, BadCallback> {
-    let _ = query;
-    Ok(CallbackParams {})
-}
-
-pub(super) fn parse_form(body: &[u8]) -> Result<CallbackParams, BadCallback> {
-    let _ = body;
-    Ok(CallbackParams {})
 }

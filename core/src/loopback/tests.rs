@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::callback::CallbackParams;
 use crate::error::BadCallback;
 
 const URI: &str = "http://127.0.0.1:4711/callback";
@@ -85,6 +86,65 @@ fn a_browser_that_follows_the_redirect_is_heard() {
         ),
         Some(0)
     );
+}
+
+fn parameters(reception: &Reception, request: &str) -> CallbackParams {
+    match Connection::new(reception).receive(request.as_bytes()) {
+        Heard::Callback(parameters) => parameters,
+        other => panic!("{request}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_23_parameters_are_read_in_any_order_and_decoded_once() {
+    for target in [
+        "/callback?code=a%2Bb%252Bc&state=s",
+        "/callback?state=s&code=a%2Bb%252Bc",
+        "/callback?state=s&x&code=a%2Bb%252Bc&",
+    ] {
+        let found = parameters(&query(), &get(target));
+        assert!(
+            found.code().unwrap().matches("a+b%2Bc") && found.state().unwrap().matches("s"),
+            "{target}"
+        );
+    }
+    let body = "code=a%2Bb%252Bc&state=s";
+    let post = format!("{HOST}{FORM}Content-Length: {}\r\n", body.len());
+    let found = parameters(&form(), &with("POST", &post, body));
+    assert!(
+        found.code().unwrap().matches("a+b%2Bc"),
+        "and nothing of the query is read"
+    );
+    let pasted = query()
+        .pasted("http://127.0.0.1:4711/callback?code=a%2Bb%252Bc&state=s")
+        .unwrap();
+    assert!(pasted.code().unwrap().matches("a+b%2Bc"));
+    let fragment = Reception::new(URI, ResponseMode::Fragment).unwrap();
+    let pasted = fragment.pasted("http://127.0.0.1:4711/callback#state=s").unwrap();
+    assert!(pasted.state().unwrap().matches("s"));
+}
+
+#[test]
+fn a_callback_that_cannot_be_read_is_answered_and_reaches_no_flow() {
+    for bad in [
+        "code=a&code=b&state=s",
+        "code=%ff&state=s",
+        "code=%zz",
+        "error=x&error=y",
+    ] {
+        assert_eq!(
+            heard(&query(), get(&format!("/callback?{bad}")).as_bytes()),
+            Some(400),
+            "{bad}"
+        );
+        let length = format!("{HOST}{FORM}Content-Length: {}\r\n", bad.len());
+        assert_eq!(
+            heard(&form(), with("POST", &length, bad).as_bytes()),
+            Some(400),
+            "{bad}"
+        );
+        assert!(query().pasted(&format!("{URI}?{bad}")).is_err(), "{bad}");
+    }
 }
 
 #[test]
