@@ -14,6 +14,7 @@ mod secret;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub mod testing;
 mod time;
+pub mod token;
 
 pub use error::Error;
 pub use random::{Random, RandomUnavailable};

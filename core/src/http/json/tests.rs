@@ -107,6 +107,38 @@ fn numbers_are_floored_and_clamped() {
 }
 
 #[test]
+fn whole_numbers_are_told_from_fractions() {
+    for (text, whole) in [
+        ("3600.0", true),
+        ("3599.5", false),
+        ("1.5e1", true),
+        ("15e-1", false),
+        ("0e-9", true),
+        ("-7", true),
+    ] {
+        let object = Object::parse(format!(r#"{{"n":{text}}}"#).as_bytes()).unwrap();
+        assert!(
+            matches!(object.get("n"), Some(Value::Number(number)) if number.is_integral() == whole),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn pairs_of_strings_become_an_object() {
+    let pairs = [("a", "plain"), ("b\"", "\\ \" \n \u{1} é 😀"), ("", "")];
+    let object = Object::of_strings(&pairs).unwrap();
+    for (name, value) in pairs {
+        assert_eq!(string(&object, name), value);
+    }
+    assert_eq!(Object::of_strings(&[]).unwrap().len(), 0);
+    assert_eq!(
+        Object::of_strings(&[("a", "1"), ("a", "2")]).unwrap_err().flaw,
+        JsonFlaw::DuplicateMember
+    );
+}
+
+#[test]
 fn what_is_not_json_is_refused() {
     for text in [
         "broken json",

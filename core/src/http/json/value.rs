@@ -78,6 +78,11 @@ impl<'a> Number<'a> {
         self.0.starts_with('-') && !Decimal::of(self.0).is_zero()
     }
 
+    /// Whether it is a whole number, however it is written: `3600.0` is.
+    pub fn is_integral(self) -> bool {
+        Decimal::of(self.0).truncated().1
+    }
+
     /// The largest integer that is not above it, or `None` below zero. Clamped to `u64::MAX`.
     pub fn floor_u64(self) -> Option<u64> {
         (!self.is_negative()).then(|| Decimal::of(self.0).truncated().0)
@@ -314,4 +319,30 @@ fn unescape_one<'a>(out: &mut String, text: &'a str) -> &'a str {
 fn hex(text: &str) -> (u32, &str) {
     let (digits, after) = text.split_at_checked(4).unwrap_or((text, ""));
     (u32::from_str_radix(digits, 16).unwrap_or(0xFFFD), after)
+}
+
+/// How long a string is when it is written without its quotes.
+pub(super) fn escaped_len(text: &str) -> usize {
+    text.bytes().fold(0_usize, |len, byte| {
+        len.saturating_add(match byte {
+            b'"' | b'\\' => 2,
+            0..0x20 => 6,
+            _ => 1,
+        })
+    })
+}
+
+/// Writes a string without its quotes.
+pub(super) fn escape(text: &str, out: &mut String) {
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            '\0'..' ' => {
+                let digit = |value: u32| char::from_digit(value, 16).unwrap_or('0');
+                out.push_str("\\u00");
+                out.extend([digit(u32::from(char) >> 4), digit(u32::from(char) & 0xF)]);
+            }
+            _ => out.push(char),
+        }
+    }
 }

@@ -1,0 +1,105 @@
+//! The two modes of reading, and the names of all tolerances.
+
+use core::fmt;
+
+/// How strictly answers are read. Chosen per client; security checks are the same in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leniency {
+    /// Accepts what real servers are known to send, and notes it.
+    #[default]
+    Compat,
+    /// Accepts what the RFCs say.
+    Strict,
+}
+
+/// One tolerance that was used in reading an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Note {
+    /// The status is a 2xx other than 200.
+    Status,
+    /// The media type is another than `application/json`, or there is none.
+    MediaType,
+    /// The answer is a form.
+    FormEncoded,
+    /// A byte-order mark stands before the JSON.
+    ByteOrderMark,
+    /// There is no `token_type`: it is taken for `Bearer`.
+    TokenTypeAssumed,
+    /// A DPoP proof was sent and the token is a bearer token all the same, which the client allows.
+    BearerDespiteProof,
+    /// `expires_in` is a string of digits.
+    ExpiresInText,
+    /// `expires_in` has a fraction, which was dropped.
+    ExpiresInFraction,
+    /// `expires_in` is absurdly large and was cut.
+    ExpiresInClamped,
+    /// `expires_in` is `null`, negative or no number: the lifetime is unknown.
+    ExpiresInUnreadable,
+    /// There is no `expires_in` where there must be one: a default was taken.
+    ExpiresInAssumed,
+    /// `scope` is an array of strings.
+    ScopeArray,
+    /// `scope` is `null`, which was taken for absent.
+    ScopeNull,
+    /// `refresh_token` is empty or `null`, which was taken for absent.
+    RefreshTokenEmpty,
+    /// `id_token` is empty or `null`, which was taken for absent.
+    IdTokenEmpty,
+    /// A refresh token came with a grant that has none, and was dropped.
+    RefreshTokenDropped,
+    /// `interval` is `null`, which was taken for absent.
+    IntervalNull,
+    /// `interval` is a string of digits.
+    IntervalText,
+    /// `interval` has a fraction, which was rounded up.
+    IntervalFraction,
+    /// `interval` is zero and was taken for one second.
+    IntervalZero,
+    /// `interval` is longer than 300 seconds and was cut.
+    IntervalClamped,
+    /// The verification URI is named `verification_url`.
+    VerificationUrl,
+    /// The verification URI is none that may be opened; it is shown as text.
+    VerificationUriNotOpenable,
+    /// `verification_uri_complete` may not be opened or is of another host; it was dropped.
+    VerificationUriCompleteDropped,
+}
+
+impl Note {
+    /// The name of this tolerance in logs and settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Note::Status => "status",
+            Note::MediaType => "media_type",
+            Note::FormEncoded => "form_encoded",
+            Note::ByteOrderMark => "byte_order_mark",
+            Note::TokenTypeAssumed => "token_type_assumed",
+            Note::BearerDespiteProof => "bearer_despite_proof",
+            Note::ExpiresInText => "expires_in_text",
+            Note::ExpiresInFraction => "expires_in_fraction",
+            Note::ExpiresInClamped => "expires_in_clamped",
+            Note::ExpiresInUnreadable => "expires_in_unreadable",
+            Note::ExpiresInAssumed => "expires_in_assumed",
+            Note::ScopeArray => "scope_array",
+            Note::ScopeNull => "scope_null",
+            Note::RefreshTokenEmpty => "refresh_token_empty",
+            Note::IdTokenEmpty => "id_token_empty",
+            Note::RefreshTokenDropped => "refresh_token_dropped",
+            Note::IntervalNull => "interval_null",
+            Note::IntervalText => "interval_text",
+            Note::IntervalFraction => "interval_fraction",
+            Note::IntervalZero => "interval_zero",
+            Note::IntervalClamped => "interval_clamped",
+            Note::VerificationUrl => "verification_url",
+            Note::VerificationUriNotOpenable => "verification_uri_not_openable",
+            Note::VerificationUriCompleteDropped => "verification_uri_complete_dropped",
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
