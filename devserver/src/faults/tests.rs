@@ -321,8 +321,8 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
             first_bytes(server, most).body.len() > most / 2
         }
         Fault::TokenSlowDrip => {
-            let answer = first_bytes(server, 200);
-            answer.status == 200 && answer.header("content-length").is_empty()
+            let answer = first_bytes(server, 1);
+            answer.status == 200 && answer.header("content-length").is_empty() && answer.body.len() < 10
         }
         Fault::TokenFormBody => {
             let answer = login(server);
