@@ -202,6 +202,15 @@ fn prompt_login_and_max_age_demand_the_password_again() {
 }
 
 #[test]
+fn max_age_zero_demands_the_password_at_once() {
+    let (server, _) = asking();
+    let mut browser = Browser::default();
+    browser.sign_in(&server, &authorization(&[]));
+    let page = browser.get(&server, &authorization(&[("max_age", "0")]));
+    assert!(page.text().contains("name=password"));
+}
+
+#[test]
 fn prompt_none_never_shows_a_page() {
     let (server, time) = asking();
     let mut browser = Browser::default();
@@ -269,4 +278,15 @@ fn device_page_can_turn_a_device_away() {
         poll(&server, &device.member("device_code")).member("error"),
         "access_denied"
     );
+}
+
+#[test]
+fn decision_about_an_expired_device_comes_too_late() {
+    let (server, time) = asking();
+    let code = start_device(&server).member("user_code");
+    time.advance(Duration::from_secs(599));
+    let mut browser = Browser::default();
+    let token = form_token(&browser.get(&server, &format!("/device?user_code={code}")));
+    time.advance(Duration::from_secs(1));
+    assert_eq!(browser.post(&server, &login(&token)).status, 400);
 }
