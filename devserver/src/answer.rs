@@ -40,42 +40,25 @@ impl Answer {
     /// An answer with this status, these headers and this body. A status that HTTP does not know becomes 500; a header
     /// that no message can carry is left out, and so are those that frame the body, which follow from it.
     pub fn new(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Self {
-            status,
-            headers,
-            body: Bytes::from(body.into()),
-            end: End::Whole,
-        }
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { status, headers, body: Bytes::from(body.into()), end: End::Whole }
     }
 
     /// No answer: the connection is closed once the request has been read.
     pub fn silence() -> Self {
-        Self {
-            end: End::Silence,
-            ..Self::new(200, &[], Vec::new())
-        }
+        Self { end: End::Silence, ..Self::new(200, &[], Vec::new()) }
     }
 
     /// Promises the whole body but closes the connection after `bytes` of it.
     #[must_use]
     pub fn close_after(self, bytes: usize) -> Self {
-        Self {
-            end: End::After(bytes, Ending::Close),
-            ..self
-        }
+        Self { end: End::After(bytes, Ending::Close), ..self }
     }
 
     /// Promises the whole body but resets the connection after `bytes` of it.
     #[must_use]
     pub fn reset_after(self, bytes: usize) -> Self {
-        Self {
-            end: End::After(bytes, Ending::Reset),
-            ..self
-        }
+        Self { end: End::After(bytes, Ending::Reset), ..self }
     }
 
     fn into_reply(self) -> Reply {
@@ -90,20 +73,11 @@ impl Answer {
         }
         let payload = match self.end {
             End::Whole => Payload::Whole(self.body),
-            End::After(at, ending) => Payload::Cut {
-                bytes: self.body,
-                at,
-                ending,
-            },
+            End::After(at, ending) => Payload::Cut { bytes: self.body, at, ending },
             End::Silence => Payload::Silence,
         };
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Reply {
-            status,
-            headers,
-            payload,
-            note: "scripted answer".to_owned(),
-        }
+        Reply { status, headers, payload, note: "scripted answer".to_owned() }
     }
 }
 

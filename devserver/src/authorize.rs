@@ -58,30 +58,13 @@ fn asked(cx: &Context<'_>, params: &Params) -> Result<(Asked, Wanted), Stop> {
         return Err(tell("the parameters are not properly encoded, or too many"));
     }
     let repeated = params.repeated();
-    if matches!(
-        repeated,
-        Some("client_id" | "redirect_uri" | "state" | "response_mode")
-    ) {
-        return Err(Stop::Tell(format!(
-            "parameter {} is repeated",
-            repeated.unwrap_or_default()
-        )));
+    if matches!(repeated, Some("client_id" | "redirect_uri" | "state" | "response_mode")) {
+        return Err(Stop::Tell(format!("parameter {} is repeated", repeated.unwrap_or_default())));
     }
-    let id = params
-        .one("client_id")
-        .ok_or_else(|| tell("parameter client_id is missing"))?;
-    let client = cx
-        .config
-        .client(id)
-        .ok_or_else(|| tell("the client is unknown"))?;
-    let uri = params
-        .one("redirect_uri")
-        .ok_or_else(|| tell("parameter redirect_uri is missing"))?;
-    if !client
-        .redirect_uris
-        .iter()
-        .any(|registered| redirect::matches(registered, uri))
-    {
+    let id = params.one("client_id").ok_or_else(|| tell("parameter client_id is missing"))?;
+    let client = cx.config.client(id).ok_or_else(|| tell("the client is unknown"))?;
+    let uri = params.one("redirect_uri").ok_or_else(|| tell("parameter redirect_uri is missing"))?;
+    if !client.redirect_uris.iter().any(|registered| redirect::matches(registered, uri)) {
         return Err(tell("the redirect URI is not registered"));
     }
     let mut back = Return {
@@ -92,10 +75,7 @@ fn asked(cx: &Context<'_>, params: &Params) -> Result<(Asked, Wanted), Stop> {
     let mode = match params.one("response_mode") {
         None | Some("query") => Ok(ResponseMode::Query),
         Some("form_post") => Ok(ResponseMode::FormPost),
-        Some(_) => Err((
-            "invalid_request",
-            "response_mode is neither query nor form_post".to_owned(),
-        )),
+        Some(_) => Err(("invalid_request", "response_mode is neither query nor form_post".to_owned())),
     };
     let checked = mode.and_then(|mode| {
         back.mode = mode;
@@ -115,45 +95,27 @@ fn checked(
 ) -> Result<(Asked, Wanted), (&'static str, String)> {
     let invalid = |why: &str| ("invalid_request", why.to_owned());
     if params.one("request").is_some() {
-        return Err((
-            "request_not_supported",
-            "request objects are not supported".to_owned(),
-        ));
+        return Err(("request_not_supported", "request objects are not supported".to_owned()));
     }
     if params.one("request_uri").is_some() {
-        return Err((
-            "request_uri_not_supported",
-            "request_uri is not supported".to_owned(),
-        ));
+        return Err(("request_uri_not_supported", "request_uri is not supported".to_owned()));
     }
     match params.one("response_type") {
         Some("code") => {}
         None => return Err(invalid("parameter response_type is missing")),
         Some(_) => {
-            return Err((
-                "unsupported_response_type",
-                "response_type is not code".to_owned(),
-            ));
+            return Err(("unsupported_response_type", "response_type is not code".to_owned()));
         }
     }
     if !client.grants.contains(&GrantType::AuthorizationCode) {
-        return Err((
-            "unauthorized_client",
-            "the client may not use this grant".to_owned(),
-        ));
+        return Err(("unauthorized_client", "the client may not use this grant".to_owned()));
     }
     if params.one("code_challenge_method") != Some("S256") {
         return Err(invalid("code_challenge_method is not S256"));
     }
     let challenge = params.one("code_challenge").unwrap_or_default();
-    if challenge.len() != 43
-        || !challenge
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    {
-        return Err(invalid(
-            "code_challenge is not the base64url text of a SHA-256 hash",
-        ));
+    if challenge.len() != 43 || !challenge.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        return Err(invalid("code_challenge is not the base64url text of a SHA-256 hash"));
     }
     let scopes = params.words("scope");
     if let Some(scope) = client.first_forbidden(&scopes) {
@@ -197,13 +159,8 @@ fn wanted(params: &Params) -> Result<Wanted, &'static str> {
 /// The resources and audiences asked for (RFC 8707 §2).
 pub(crate) fn audience(params: &Params) -> Result<Vec<String>, String> {
     let mut audience = params.all("resource");
-    if let Some(bad) = audience
-        .iter()
-        .find(|resource| Url::parse(resource).is_err() || resource.contains('#'))
-    {
-        return Err(format!(
-            "resource {bad:?} is not an absolute URI without fragment"
-        ));
+    if let Some(bad) = audience.iter().find(|resource| Url::parse(resource).is_err() || resource.contains('#')) {
+        return Err(format!("resource {bad:?} is not an absolute URI without fragment"));
     }
     audience.extend(params.all("audience"));
     Ok(audience)
@@ -233,30 +190,17 @@ fn decide(cx: &mut Context<'_>, request: &Request, asked: Asked, wanted: &Wanted
         }
         Consent::Ask => {
             let session = session::current(cx, request);
-            let fresh = session
-                .as_ref()
-                .and_then(|session| session.signed_in.clone())
-                .filter(|(_, at)| {
-                    !wanted.login
-                        && wanted
-                            .max_age
-                            .is_none_or(|age| cx.now.since(*at) <= age && !age.is_zero())
-                });
+            let fresh = session.as_ref().and_then(|session| session.signed_in.clone()).filter(|(_, at)| {
+                !wanted.login && wanted.max_age.is_none_or(|age| cx.now.since(*at) <= age && !age.is_zero())
+            });
             if !wanted.silent {
-                return session::ask(
-                    cx,
-                    request,
-                    Pending::Authorization(Box::new(asked)),
-                    fresh.is_none(),
-                );
+                return session::ask(cx, request, Pending::Authorization(Box::new(asked)), fresh.is_none());
             }
             let Some((user, at)) = fresh else {
                 return Ok(asked.back.refuse(cx, "login_required", "nobody is signed in"));
             };
             if !session.is_some_and(|session| session.has_allowed(&asked)) {
-                return Ok(asked
-                    .back
-                    .refuse(cx, "consent_required", "this was not allowed before"));
+                return Ok(asked.back.refuse(cx, "consent_required", "this was not allowed before"));
             }
             grant(cx, &asked, &user, at).map_err(|_| Refusal::server_error("no randomness"))
         }
@@ -288,9 +232,7 @@ pub(crate) fn grant(
         expires,
         used: false,
     };
-    cx.state
-        .codes
-        .insert(cx.now, key(&text), expires.plus(REMEMBERED), code);
+    cx.state.codes.insert(cx.now, key(&text), expires.plus(REMEMBERED), code);
     let note = format!("sent back a code for {} to {}", user, asked.client);
     Ok(asked.back.send(cx, &[("code", &text)]).with_note(note))
 }

@@ -20,50 +20,31 @@ enum Credentials {
 ///
 /// # Errors
 /// `invalid_request` if it is no form, has a query or repeats a parameter; `invalid_client`.
-pub(crate) fn read<'a, 'r>(
-    config: &'a Config,
-    request: &'r Request,
-) -> Result<(&'a ClientEntry, &'r Params), Refusal> {
+pub(crate) fn read<'a, 'r>(config: &'a Config, request: &'r Request) -> Result<(&'a ClientEntry, &'r Params), Refusal> {
     if !request.query.is_empty() {
         return Err(Refusal::invalid_request("parameters belong into the body"));
     }
-    let form = request
-        .form
-        .as_ref()
-        .ok_or_else(|| Refusal::invalid_request("the body is no form"))?
-        .checked()?;
+    let form = request.form.as_ref().ok_or_else(|| Refusal::invalid_request("the body is no form"))?.checked()?;
     let client = authenticate(config, request, form)?;
     Ok((client, form))
 }
 
-fn authenticate<'a>(
-    config: &'a Config,
-    request: &Request,
-    form: &Params,
-) -> Result<&'a ClientEntry, Refusal> {
+fn authenticate<'a>(config: &'a Config, request: &Request, form: &Params) -> Result<&'a ClientEntry, Refusal> {
     let (id, secret, method) = match credentials(request, form)? {
         Credentials::Basic { id, secret } => (id, secret, Some(ClientAuthentication::ClientSecretBasic)),
         Credentials::Post { id, secret } => (id, secret, Some(ClientAuthentication::ClientSecretPost)),
         Credentials::Named { id } => (id, String::new(), None),
     };
-    let client = config
-        .client(&id)
-        .ok_or_else(|| Refusal::invalid_client("the client is unknown"))?;
+    let client = config.client(&id).ok_or_else(|| Refusal::invalid_client("the client is unknown"))?;
     match (&client.secret, method) {
         (None, None) => Ok(client),
         (None, Some(_)) => Err(Refusal::invalid_client("the client has no secret")),
         (Some(_), None) => Err(Refusal::invalid_client("the client must authenticate")),
         (Some(known), Some(method)) => {
             if client.authentication != ClientAuthentication::Any && client.authentication != method {
-                return Err(Refusal::invalid_client(
-                    "the client is registered for another authentication method",
-                ));
+                return Err(Refusal::invalid_client("the client is registered for another authentication method"));
             }
-            if known.matches(&secret) {
-                Ok(client)
-            } else {
-                Err(Refusal::invalid_client("the secret is wrong"))
-            }
+            if known.matches(&secret) { Ok(client) } else { Err(Refusal::invalid_client("the secret is wrong")) }
         }
     }
 }
@@ -86,9 +67,7 @@ fn credentials(request: &Request, form: &Params) -> Result<Credentials, Refusal>
         .and_then(basic)
         .ok_or_else(|| Refusal::invalid_client("the Authorization header is not Basic"))?;
     if named.is_some_and(|named| named != id) {
-        return Err(Refusal::invalid_request(
-            "client_id is not the authenticated client",
-        ));
+        return Err(Refusal::invalid_request("client_id is not the authenticated client"));
     }
     Ok(Credentials::Basic { id, secret })
 }

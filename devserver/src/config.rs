@@ -142,21 +142,13 @@ pub enum GrantType {
     #[serde(rename = "refresh_token")]
     RefreshToken,
     /// RFC 8628 §3.4.
-    #[serde(
-        rename = "urn:ietf:params:oauth:grant-type:device_code",
-        alias = "device_code"
-    )]
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code", alias = "device_code")]
     DeviceCode,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::AuthorizationCode,
-        Self::ClientCredentials,
-        Self::RefreshToken,
-        Self::DeviceCode,
-    ];
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken, Self::DeviceCode];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -230,25 +222,13 @@ pub struct UserEntry {
 impl UserEntry {
     /// The `sub` claim.
     pub fn subject(&self) -> &str {
-        if self.subject.is_empty() {
-            &self.name
-        } else {
-            &self.subject
-        }
+        if self.subject.is_empty() { &self.name } else { &self.subject }
     }
 }
 
 /// The scopes of the built-in clients.
-pub(crate) const SCOPES: [&str; 8] = [
-    "openid",
-    "profile",
-    "email",
-    "address",
-    "phone",
-    "offline_access",
-    "read",
-    "write",
-];
+pub(crate) const SCOPES: [&str; 8] =
+    ["openid", "profile", "email", "address", "phone", "offline_access", "read", "write"];
 
 impl Default for Config {
     fn default() -> Self {
@@ -284,11 +264,7 @@ fn demo_app() -> ClientEntry {
         authentication: ClientAuthentication::default(),
         name: "Demo application".to_owned(),
         redirect_uris: redirect_uris.collect(),
-        grants: vec![
-            GrantType::AuthorizationCode,
-            GrantType::RefreshToken,
-            GrantType::DeviceCode,
-        ],
+        grants: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::DeviceCode],
         scopes: SCOPES.map(str::to_owned).to_vec(),
         id_token_signed_response_alg: Algorithm::default(),
     }
@@ -315,10 +291,7 @@ fn alice() -> UserEntry {
         name: "alice".to_owned(),
         password: Secret::from("wonderland"),
         subject: String::new(),
-        claims: claims
-            .map(|(name, value)| (name.to_owned(), value))
-            .into_iter()
-            .collect(),
+        claims: claims.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
     }
 }
 
@@ -330,10 +303,7 @@ impl Config {
     /// a redirect URI that is none. The file's text is never repeated: it holds secrets.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            let before = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .unwrap_or_default();
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             ConfigError {
                 line: Some(before.matches('\n').count().saturating_add(1)),
                 reason: error.message().to_owned(),
@@ -346,10 +316,7 @@ impl Config {
     /// No page: the named user is signed in and allows everything.
     #[must_use]
     pub fn allowing(self, user: &str) -> Self {
-        Self {
-            consent: Consent::Allow(user.to_owned()),
-            ..self
-        }
+        Self { consent: Consent::Allow(user.to_owned()), ..self }
     }
 
     /// Takes the time from `clock`.
@@ -361,19 +328,13 @@ impl Config {
     /// Switches faults on from the start.
     #[must_use]
     pub fn with_faults(self, faults: impl IntoIterator<Item = Fault>) -> Self {
-        Self {
-            faults: faults.into_iter().collect(),
-            ..self
-        }
+        Self { faults: faults.into_iter().collect(), ..self }
     }
 
     /// Hears of each request.
     #[must_use]
     pub fn on_request(self, hear: OnRequest) -> Self {
-        Self {
-            on_request: Some(hear),
-            ..self
-        }
+        Self { on_request: Some(hear), ..self }
     }
 
     /// Says what is wrong with the configuration, if anything.
@@ -384,47 +345,30 @@ impl Config {
         let path = &self.issuer_path;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~');
         if !path.is_empty() && (!path.starts_with('/') || path.ends_with('/') || !path.chars().all(plain)) {
-            return Err(ConfigError::new(format!(
-                "issuer_path {path:?} is not a path such as /tenant"
-            )));
+            return Err(ConfigError::new(format!("issuer_path {path:?} is not a path such as /tenant")));
         }
         if self.device_interval == 0 {
             return Err(ConfigError::new("device_interval is zero".to_owned()));
         }
         for (at, client) in self.clients.iter().enumerate() {
-            if self
-                .clients
-                .iter()
-                .skip(at.saturating_add(1))
-                .any(|other| other.id == client.id)
-            {
+            if self.clients.iter().skip(at.saturating_add(1)).any(|other| other.id == client.id) {
                 return Err(ConfigError::new(format!("client {:?} is there twice", client.id)));
             }
             for uri in &client.redirect_uris {
                 if url::Url::parse(uri).is_err() || uri.contains('#') {
-                    return Err(ConfigError::new(format!(
-                        "redirect URI {uri:?} of client {:?} is not one",
-                        client.id
-                    )));
+                    return Err(ConfigError::new(format!("redirect URI {uri:?} of client {:?} is not one", client.id)));
                 }
             }
         }
         for (at, user) in self.users.iter().enumerate() {
-            if self
-                .users
-                .iter()
-                .skip(at.saturating_add(1))
-                .any(|other| other.name == user.name)
-            {
+            if self.users.iter().skip(at.saturating_add(1)).any(|other| other.name == user.name) {
                 return Err(ConfigError::new(format!("user {:?} is there twice", user.name)));
             }
         }
         if let Consent::Allow(name) = &self.consent
             && self.user(name).is_none()
         {
-            return Err(ConfigError::new(format!(
-                "consent names {name:?}, who is no user"
-            )));
+            return Err(ConfigError::new(format!("consent names {name:?}, who is no user")));
         }
         Ok(())
     }
@@ -441,23 +385,13 @@ impl Config {
 impl ClientEntry {
     /// What people are shown.
     pub(crate) fn shown(&self) -> &str {
-        if self.name.is_empty() {
-            &self.id
-        } else {
-            &self.name
-        }
+        if self.name.is_empty() { &self.id } else { &self.name }
     }
 
     /// The first of `scopes` that this client may not ask for.
     pub(crate) fn first_forbidden<'a>(&self, scopes: &'a [String]) -> Option<&'a String> {
-        let syntax = |scope: &str| {
-            scope
-                .chars()
-                .all(|c| c.is_ascii_graphic() && c != '"' && c != '\\')
-        };
-        scopes
-            .iter()
-            .find(|scope| !syntax(scope) || !(self.scopes.is_empty() || self.scopes.contains(scope)))
+        let syntax = |scope: &str| scope.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
+        scopes.iter().find(|scope| !syntax(scope) || !(self.scopes.is_empty() || self.scopes.contains(scope)))
     }
 }
 
@@ -489,19 +423,13 @@ impl fmt::Debug for Config {
 
 impl fmt::Debug for ClientEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientEntry")
-            .field("id", &self.id)
-            .field("secret", &self.secret)
-            .finish_non_exhaustive()
+        f.debug_struct("ClientEntry").field("id", &self.id).field("secret", &self.secret).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for UserEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserEntry")
-            .field("name", &self.name)
-            .field("password", &self.password)
-            .finish_non_exhaustive()
+        f.debug_struct("UserEntry").field("name", &self.name).field("password", &self.password).finish_non_exhaustive()
     }
 }
 

@@ -20,9 +20,8 @@ use crate::state::{Device, DeviceAnswer, Pending, REMEMBERED, State, key};
 use crate::wire::{Reply, Request};
 
 /// The letters of user codes: no vowels, so no words (RFC 8628 §6.1).
-const LETTERS: [char; 20] = [
-    'B', 'C', 'D', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'V', 'W', 'X', 'Z',
-];
+const LETTERS: [char; 20] =
+    ['B', 'C', 'D', 'F', 'G', 'H', 'J', 'K', 'L', 'M', 'N', 'P', 'Q', 'R', 'S', 'T', 'V', 'W', 'X', 'Z'];
 
 pub(crate) fn authorization(cx: &mut Context<'_>, request: &Request) -> Result<Reply, Refusal> {
     if let Some(reply) = cx.state.switches.answer(Place::DeviceAuthorization, cx.site) {
@@ -30,17 +29,11 @@ pub(crate) fn authorization(cx: &mut Context<'_>, request: &Request) -> Result<R
     }
     let (client, form) = client_auth::read(cx.config, request)?;
     if !client.grants.contains(&GrantType::DeviceCode) {
-        return Err(Refusal::new(
-            "unauthorized_client",
-            "the client may not use this grant",
-        ));
+        return Err(Refusal::new("unauthorized_client", "the client may not use this grant"));
     }
     let scopes = form.words("scope");
     if let Some(scope) = client.first_forbidden(&scopes) {
-        return Err(Refusal::new(
-            "invalid_scope",
-            format!("scope {scope:?} is not for this client"),
-        ));
+        return Err(Refusal::new("invalid_scope", format!("scope {scope:?} is not for this client")));
     }
     let trouble = |_| Refusal::server_error("no randomness");
     let code = random_text::<32>().map_err(trouble)?;
@@ -57,9 +50,7 @@ pub(crate) fn authorization(cx: &mut Context<'_>, request: &Request) -> Result<R
         polled: None,
         answer: DeviceAnswer::Awaited,
     };
-    cx.state
-        .devices
-        .insert(cx.now, key(&code), expires.plus(REMEMBERED), device);
+    cx.state.devices.insert(cx.now, key(&code), expires.plus(REMEMBERED), device);
     let page = cx.site.url("/device");
     let members = object(json!({
         "device_code": code,
@@ -70,9 +61,7 @@ pub(crate) fn authorization(cx: &mut Context<'_>, request: &Request) -> Result<R
         "interval": cx.config.device_interval,
     }));
     let reply = cx.state.switches.spoil(Place::DeviceAuthorization, members);
-    Ok(reply
-        .no_store()
-        .with_note(format!("issued a device code to {}", client.id)))
+    Ok(reply.no_store().with_note(format!("issued a device code to {}", client.id)))
 }
 
 /// Eight letters in two groups. Five random bits that name no letter are drawn again, so that none is favoured.
@@ -93,16 +82,10 @@ fn user_code() -> Result<String, Unspecified> {
 /// The device's code and record that belong to what a person typed: case and punctuation do not matter.
 fn typed<'a>(state: &'a State, now: Timestamp, text: &str) -> Option<(&'a Vec<u8>, &'a Device)> {
     let letters = |text: &str| -> String {
-        text.chars()
-            .filter(char::is_ascii_alphanumeric)
-            .map(|c| c.to_ascii_uppercase())
-            .collect()
+        text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
     };
     let wanted = letters(text);
-    state
-        .devices
-        .iter(now)
-        .find(|(_, device)| now < device.expires && letters(&device.user_code) == wanted)
+    state.devices.iter(now).find(|(_, device)| now < device.expires && letters(&device.user_code) == wanted)
 }
 
 /// The device page: asks for a code, or, with one, for the decision.
@@ -127,28 +110,13 @@ pub(crate) fn page(cx: &mut Context<'_>, request: &Request) -> Result<Reply, Ref
 
 /// The person on the page said yes.
 pub(crate) fn approved(cx: &mut Context<'_>, device: &[u8], user: &str, at: Timestamp) -> Reply {
-    let answer = DeviceAnswer::Approved {
-        user: user.to_owned(),
-        at,
-    };
-    settle(
-        cx,
-        device,
-        answer,
-        "Your device is connected",
-        format!("approved a device for {user}"),
-    )
+    let answer = DeviceAnswer::Approved { user: user.to_owned(), at };
+    settle(cx, device, answer, "Your device is connected", format!("approved a device for {user}"))
 }
 
 /// The person on the page said no.
 pub(crate) fn denied(cx: &mut Context<'_>, device: &[u8]) -> Reply {
-    settle(
-        cx,
-        device,
-        DeviceAnswer::Denied,
-        "Your device was turned away",
-        "denied a device".to_owned(),
-    )
+    settle(cx, device, DeviceAnswer::Denied, "Your device was turned away", "denied a device".to_owned())
 }
 
 fn settle(cx: &mut Context<'_>, device: &[u8], answer: DeviceAnswer, title: &str, note: String) -> Reply {
@@ -158,22 +126,13 @@ fn settle(cx: &mut Context<'_>, device: &[u8], answer: DeviceAnswer, title: &str
             device.answer = answer;
             pages::message(StatusCode::OK, title, "You can close this page.").with_note(note)
         }
-        None => pages::message(
-            StatusCode::BAD_REQUEST,
-            "Too late",
-            "This code was used before or has expired.",
-        )
-        .with_note("refused: the user code was used before or has expired"),
+        None => pages::message(StatusCode::BAD_REQUEST, "Too late", "This code was used before or has expired.")
+            .with_note("refused: the user code was used before or has expired"),
     }
 }
 
 /// Answers for a device that still waits, without a page. `false` if no device waits under that code.
-pub(crate) fn settle_by_code(
-    state: &mut State,
-    now: Timestamp,
-    user_code: &str,
-    answer: DeviceAnswer,
-) -> bool {
+pub(crate) fn settle_by_code(state: &mut State, now: Timestamp, user_code: &str, answer: DeviceAnswer) -> bool {
     let Some(key) = typed(state, now, user_code).map(|(key, _)| key.clone()) else {
         return false;
     };
@@ -189,10 +148,5 @@ pub(crate) fn settle_by_code(
 /// The user codes that wait for a decision.
 pub(crate) fn waiting(state: &State, now: Timestamp) -> Vec<String> {
     let waits = |device: &Device| now < device.expires && matches!(device.answer, DeviceAnswer::Awaited);
-    state
-        .devices
-        .iter(now)
-        .filter(|(_, device)| waits(device))
-        .map(|(_, device)| device.user_code.clone())
-        .collect()
+    state.devices.iter(now).filter(|(_, device)| waits(device)).map(|(_, device)| device.user_code.clone()).collect()
 }

@@ -48,11 +48,7 @@ pub(crate) fn id_token(
     access_token: &str,
     occasion: Occasion,
 ) -> Result<String, Unspecified> {
-    for () in cx
-        .state
-        .switches
-        .take(|effect| matches!(effect, Effect::Rotation).then_some(()))
-    {
+    for () in cx.state.switches.take(|effect| matches!(effect, Effect::Rotation).then_some(())) {
         cx.state.keys.rotate()?;
     }
     let algorithm = client.id_token_signed_response_alg;
@@ -70,33 +66,19 @@ pub(crate) fn id_token(
     let input = signing_input(&draft.header, &draft.claims);
     let signature = match draft.signing {
         Signing::Genuine => cx.state.keys.sign(algorithm, input.as_bytes())?,
-        Signing::Spoiled => cx
-            .state
-            .keys
-            .sign(algorithm, input.as_bytes())?
-            .into_iter()
-            .map(|byte| byte ^ 0x5a)
-            .collect(),
+        Signing::Spoiled => {
+            cx.state.keys.sign(algorithm, input.as_bytes())?.into_iter().map(|byte| byte ^ 0x5a).collect()
+        }
         Signing::PublicKeyAsSecret => cx.state.keys.confused_mac(input.as_bytes())?,
         Signing::None => Vec::new(),
     };
     Ok(format!("{input}.{}", base64url(&signature)))
 }
 
-fn draft(
-    cx: &Context<'_>,
-    client: &ClientEntry,
-    grant: &Grant,
-    access_token: &str,
-    occasion: Occasion,
-) -> Draft {
+fn draft(cx: &Context<'_>, client: &ClientEntry, grant: &Grant, access_token: &str, occasion: Occasion) -> Draft {
     let algorithm = client.id_token_signed_response_alg;
     let kid = cx.state.keys.kid(algorithm);
-    let subject = grant
-        .user
-        .as_deref()
-        .and_then(|name| cx.config.user(name))
-        .map(|user| user.subject());
+    let subject = grant.user.as_deref().and_then(|name| cx.config.user(name)).map(|user| user.subject());
     let mut claims = object(json!({
         "iss": cx.site.issuer(),
         "sub": subject,
@@ -115,9 +97,7 @@ fn draft(
         claims.insert("nonce".to_owned(), nonce.as_str().into());
     }
     let keys = cx.state.keys.public();
-    let public_key = keys
-        .into_iter()
-        .find(|key| key.get("kid").and_then(Value::as_str) == Some(&kid));
+    let public_key = keys.into_iter().find(|key| key.get("kid").and_then(Value::as_str) == Some(&kid));
     Draft {
         header: object(json!({ "alg": algorithm.as_str(), "typ": "JWT", "kid": kid })),
         claims,
@@ -128,12 +108,7 @@ fn draft(
 }
 
 /// A signed JWT access token.
-pub(crate) fn access_token(
-    cx: &Context<'_>,
-    grant: &Grant,
-    subject: &str,
-    jti: &str,
-) -> Result<String, Unspecified> {
+pub(crate) fn access_token(cx: &Context<'_>, grant: &Grant, subject: &str, jti: &str) -> Result<String, Unspecified> {
     let header = json!({
         "alg": Algorithm::RS256.as_str(), "typ": "at+jwt", "kid": cx.state.keys.kid(Algorithm::RS256)
     });
@@ -168,9 +143,5 @@ fn signing_input(header: &Map<String, Value>, claims: &Map<String, Value>) -> St
 
 /// The members of a value that is an object.
 pub(crate) fn object(value: Value) -> Map<String, Value> {
-    if let Value::Object(members) = value {
-        members
-    } else {
-        Map::new()
-    }
+    if let Value::Object(members) = value { members } else { Map::new() }
 }

@@ -127,16 +127,10 @@ impl KeySet {
 impl KeyRing {
     /// The well-known development RSA key and fresh others.
     pub(crate) fn new() -> Result<Self, Unspecified> {
-        let text: String = DEVELOPMENT_KEY
-            .lines()
-            .filter(|line| !line.starts_with(['#', '-']))
-            .collect();
+        let text: String = DEVELOPMENT_KEY.lines().filter(|line| !line.starts_with(['#', '-'])).collect();
         let der = STANDARD.decode(text).map_err(|_| Unspecified)?;
         let rsa = RsaKeyPair::from_pkcs8(&der).map_err(|_| Unspecified)?;
-        Ok(Self {
-            current: KeySet::with_rsa(rsa)?,
-            previous: Vec::new(),
-        })
+        Ok(Self { current: KeySet::with_rsa(rsa)?, previous: Vec::new() })
     }
 
     /// Makes new keys. The ones before stay published until the next rotation.
@@ -149,11 +143,7 @@ impl KeyRing {
 
     /// The public keys, those that sign first.
     pub(crate) fn public(&self) -> Vec<Value> {
-        self.current
-            .public()
-            .into_iter()
-            .chain(self.previous.iter().cloned())
-            .collect()
+        self.current.public().into_iter().chain(self.previous.iter().cloned()).collect()
     }
 
     /// The `kid` of the key that signs with `algorithm`.
@@ -204,17 +194,11 @@ impl KeyRing {
         let mut keys = Vec::new();
         for _ in 0..2 {
             keys.push(decoy_rsa_jwk(256)?);
-            keys.push(decoy_ec_jwk(
-                "P-256",
-                &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-            )?);
+            keys.push(decoy_ec_jwk("P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING)?);
             keys.push(okp_jwk(Ed25519KeyPair::generate()?.public_key().as_ref()));
         }
         for _ in 0..3 {
-            keys.push(decoy_ec_jwk(
-                "secp256k1",
-                &signature::ECDSA_P256K1_SHA256_FIXED_SIGNING,
-            )?);
+            keys.push(decoy_ec_jwk("secp256k1", &signature::ECDSA_P256K1_SHA256_FIXED_SIGNING)?);
         }
         keys.extend(self.current.public());
         for key in keys.iter_mut().filter_map(Value::as_object_mut) {
@@ -238,10 +222,7 @@ pub(crate) fn decoy_rsa_jwk(length: usize) -> Result<Value, Unspecified> {
 }
 
 fn decoy_ec_jwk(curve: &str, algorithm: &'static EcdsaSigningAlgorithm) -> Result<Value, Unspecified> {
-    Ok(ec_jwk(
-        curve,
-        EcdsaKeyPair::generate(algorithm)?.public_key().as_ref(),
-    ))
+    Ok(ec_jwk(curve, EcdsaKeyPair::generate(algorithm)?.public_key().as_ref()))
 }
 
 fn sign_rsa(
@@ -259,10 +240,7 @@ fn sign_ec(key: &EcdsaKeyPair, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
 }
 
 fn rsa_jwk(key: &aws_lc_rs::rsa::PublicKey) -> Value {
-    jwk_of_rsa(
-        key.modulus().big_endian_without_leading_zero(),
-        key.exponent().big_endian_without_leading_zero(),
-    )
+    jwk_of_rsa(key.modulus().big_endian_without_leading_zero(), key.exponent().big_endian_without_leading_zero())
 }
 
 fn jwk_of_rsa(modulus: &[u8], exponent: &[u8]) -> Value {
@@ -272,9 +250,7 @@ fn jwk_of_rsa(modulus: &[u8], exponent: &[u8]) -> Value {
 /// `point` is uncompressed: 4, then both coordinates.
 fn ec_jwk(curve: &str, point: &[u8]) -> Value {
     let coordinates = point.get(1..).unwrap_or_default();
-    let (x, y) = coordinates
-        .split_at_checked(coordinates.len() / 2)
-        .unwrap_or_default();
+    let (x, y) = coordinates.split_at_checked(coordinates.len() / 2).unwrap_or_default();
     json!({
         "kty": "EC", "use": "sig", "kid": kid(point), "crv": curve, "x": base64url(x), "y": base64url(y)
     })

@@ -31,9 +31,7 @@ pub(crate) fn introspect(cx: &mut Context<'_>, request: &Request) -> Result<Repl
             None => json!({ "active": false }),
         }
     };
-    Ok(Reply::json(StatusCode::OK, &value)
-        .no_store()
-        .with_note(format!("told {} about a token", client.id)))
+    Ok(Reply::json(StatusCode::OK, &value).no_store().with_note(format!("told {} about a token", client.id)))
 }
 
 fn described(cx: &Context<'_>, grant: &Grant, issued: Timestamp, expires: Timestamp) -> Value {
@@ -61,20 +59,13 @@ pub(crate) fn revoke(cx: &mut Context<'_>, request: &Request) -> Result<Reply, R
     }
     let (client, form) = client_auth::read(cx.config, request)?;
     let key = key(form.required("token")?);
-    let access = cx
-        .state
-        .tokens
-        .find(cx.now, &key)
-        .map(|token| (token.grant.client.clone(), None));
+    let access = cx.state.tokens.find(cx.now, &key).map(|token| (token.grant.client.clone(), None));
     let refresh = cx.state.refresh_tokens.find(cx.now, &key);
     let refresh = refresh.map(|token| (token.grant.client.clone(), Some(token.grant.family)));
     let note = match access.or(refresh) {
         None => "nothing to revoke".to_owned(),
         Some((owner, _)) if owner != client.id => {
-            return Err(Refusal::new(
-                "unauthorized_client",
-                "the token was issued to another client",
-            ));
+            return Err(Refusal::new("unauthorized_client", "the token was issued to another client"));
         }
         Some((_, None)) => {
             cx.state.tokens.remove(&key);

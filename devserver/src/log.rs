@@ -75,10 +75,7 @@ pub struct LogEntry {
 impl LogEntry {
     /// The value of a form parameter, if it is there.
     pub fn form_value(&self, name: &str) -> Option<&str> {
-        self.form
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        self.form.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -87,24 +84,14 @@ pub(crate) fn shown(params: &Params) -> Vec<(String, String)> {
     params
         .iter()
         .map(|(name, value)| {
-            (
-                printable(name),
-                if SHOWN.contains(&name) {
-                    printable(value)
-                } else {
-                    HIDDEN.to_owned()
-                },
-            )
+            (printable(name), if SHOWN.contains(&name) { printable(value) } else { HIDDEN.to_owned() })
         })
         .collect()
 }
 
 /// Text from outside on one line, cut.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .take(LONGEST_VALUE)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().take(LONGEST_VALUE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 impl fmt::Display for LogEntry {

@@ -17,11 +17,7 @@ pub(crate) fn metadata(cx: &mut Context<'_>) -> Result<Reply, Refusal> {
         return Ok(reply);
     }
     let members = document(cx);
-    Ok(cx
-        .state
-        .switches
-        .spoil(Place::Metadata, members)
-        .with_note("told its metadata"))
+    Ok(cx.state.switches.spoil(Place::Metadata, members).with_note("told its metadata"))
 }
 
 fn document(cx: &Context<'_>) -> Map<String, Value> {
@@ -66,22 +62,10 @@ pub(crate) fn jwks(cx: &mut Context<'_>) -> Result<Reply, Refusal> {
         return Ok(reply);
     }
     let trouble = |_| Refusal::server_error("no randomness");
-    let bare = cx
-        .state
-        .switches
-        .take(|effect| matches!(effect, Effect::NoKids).then_some(()));
-    let mut keys = if bare.is_empty() {
-        cx.state.keys.public()
-    } else {
-        cx.state.keys.without_kids().map_err(trouble)?
-    };
-    let changes = cx.state.switches.take(|effect| {
-        if let Effect::Keys(change) = effect {
-            Some(change)
-        } else {
-            None
-        }
-    });
+    let bare = cx.state.switches.take(|effect| matches!(effect, Effect::NoKids).then_some(()));
+    let mut keys =
+        if bare.is_empty() { cx.state.keys.public() } else { cx.state.keys.without_kids().map_err(trouble)? };
+    let changes = cx.state.switches.take(|effect| if let Effect::Keys(change) = effect { Some(change) } else { None });
     for change in changes {
         keys = change(keys).map_err(trouble)?;
     }

@@ -76,11 +76,7 @@ pub(crate) fn ask(ask: &Ask<'_>) -> Reply {
     );
     match ask.signed_in {
         Some(user) => {
-            let _ = write!(
-                body,
-                "<p>You are signed in as <strong>{}</strong>.</p>",
-                escaped(user)
-            );
+            let _ = write!(body, "<p>You are signed in as <strong>{}</strong>.</p>", escaped(user));
         }
         None => {
             let _ = write!(
@@ -124,29 +120,12 @@ pub(crate) fn message(status: StatusCode, title: &str, text: &str) -> Reply {
 
 /// The page that posts an authorization response to the client.
 pub(crate) fn form_post(redirect_uri: &str, parameters: &[(String, String)]) -> Reply {
-    let mut body = format!(
-        "<h1>Signing in</h1><form method=post action=\"{}\">",
-        escaped(redirect_uri)
-    );
+    let mut body = format!("<h1>Signing in</h1><form method=post action=\"{}\">", escaped(redirect_uri));
     for (name, value) in parameters {
-        let _ = write!(
-            body,
-            "<input type=hidden name=\"{}\" value=\"{}\">",
-            escaped(name),
-            escaped(value)
-        );
+        let _ = write!(body, "<input type=hidden name=\"{}\" value=\"{}\">", escaped(name), escaped(value));
     }
-    let _ = write!(
-        body,
-        "<button type=submit>Continue</button></form><script>{SUBMIT}</script>"
-    );
-    page(
-        StatusCode::OK,
-        "Signing in",
-        &body,
-        &form_action(redirect_uri),
-        SUBMIT,
-    )
+    let _ = write!(body, "<button type=submit>Continue</button></form><script>{SUBMIT}</script>");
+    page(StatusCode::OK, "Signing in", &body, &form_action(redirect_uri), SUBMIT)
 }
 
 fn page(status: StatusCode, title: &str, body: &str, form_action: &str, script: &str) -> Reply {
@@ -157,11 +136,7 @@ fn page(status: StatusCode, title: &str, body: &str, form_action: &str, script: 
          <footer>grantflow development server: for tests only.</footer></main></body></html>",
         escaped(title)
     );
-    let script = if script.is_empty() {
-        "'none'".to_owned()
-    } else {
-        source(script)
-    };
+    let script = if script.is_empty() { "'none'".to_owned() } else { source(script) };
     let policy = format!(
         "default-src 'none'; style-src {}; script-src {script}; form-action 'self' {form_action}; \
          frame-ancestors 'none'; base-uri 'none'",
@@ -177,10 +152,7 @@ fn page(status: StatusCode, title: &str, body: &str, form_action: &str, script: 
 
 /// The policy's name for an inline style or script.
 fn source(text: &str) -> String {
-    format!(
-        "'sha256-{}'",
-        STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
-    )
+    format!("'sha256-{}'", STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes())))
 }
 
 /// Text that means nothing in HTML, quoted attributes included.

@@ -24,13 +24,9 @@ pub(crate) struct Params {
 impl Params {
     /// Decodes a query string or a form body. Never fails: what is wrong shows in [`Params::checked`].
     pub(crate) fn parse(encoded: &[u8]) -> Self {
-        let mut pairs: Vec<_> = form_urlencoded::parse(encoded)
-            .into_owned()
-            .take(MOST_PARAMETERS.saturating_add(1))
-            .collect();
-        let repaired = pairs
-            .iter()
-            .any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
+        let mut pairs: Vec<_> =
+            form_urlencoded::parse(encoded).into_owned().take(MOST_PARAMETERS.saturating_add(1)).collect();
+        let repaired = pairs.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
         let broken = repaired || has_broken_escape(encoded) || pairs.len() > MOST_PARAMETERS;
         pairs.truncate(MOST_PARAMETERS);
         Self { pairs, broken }
@@ -42,9 +38,7 @@ impl Params {
     /// `invalid_request`, naming the parameter.
     pub(crate) fn checked(&self) -> Result<&Self, Refusal> {
         if self.broken {
-            return Err(Refusal::invalid_request(
-                "the parameters are not properly encoded, or too many",
-            ));
+            return Err(Refusal::invalid_request("the parameters are not properly encoded, or too many"));
         }
         match self.repeated() {
             Some(name) => Err(Refusal::invalid_request(format!("parameter {name} is repeated"))),
@@ -78,10 +72,7 @@ impl Params {
 
     /// The value of `name`; a parameter without a value counts as omitted (RFC 6749 §3.1).
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(n, v)| n == name && !v.is_empty())
-            .map(|(_, v)| v.as_str())
+        self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
     /// The value of `name`.
@@ -89,28 +80,18 @@ impl Params {
     /// # Errors
     /// `invalid_request`, naming the parameter.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
-        self.one(name)
-            .ok_or_else(|| Refusal::invalid_request(format!("parameter {name} is missing")))
+        self.one(name).ok_or_else(|| Refusal::invalid_request(format!("parameter {name} is missing")))
     }
 
     /// All values of `name`.
     pub(crate) fn all(&self, name: &str) -> Vec<String> {
-        self.pairs
-            .iter()
-            .filter(|(n, v)| n == name && !v.is_empty())
-            .map(|(_, v)| v.clone())
-            .collect()
+        self.pairs.iter().filter(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.clone()).collect()
     }
 
     /// The set of words in `name`, in order, each once.
     pub(crate) fn words(&self, name: &str) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
-        for word in self
-            .one(name)
-            .unwrap_or_default()
-            .split(' ')
-            .filter(|word| !word.is_empty())
-        {
+        for word in self.one(name).unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
             if !words.iter().any(|seen| seen == word) {
                 words.push(word.to_owned());
             }
@@ -120,15 +101,14 @@ impl Params {
 
     /// Names and values, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
 /// Whether a percent sign stands without two hexadecimal digits behind it.
 fn has_broken_escape(encoded: &[u8]) -> bool {
-    encoded.split(|byte| *byte == b'%').skip(1).any(|rest| {
-        !matches!(rest, [first, second, ..] if first.is_ascii_hexdigit() && second.is_ascii_hexdigit())
-    })
+    encoded
+        .split(|byte| *byte == b'%')
+        .skip(1)
+        .any(|rest| !matches!(rest, [first, second, ..] if first.is_ascii_hexdigit() && second.is_ascii_hexdigit()))
 }

@@ -56,34 +56,22 @@ fn without_port(rest: &str) -> Option<&str> {
 impl Return {
     /// Sends `parameters` back, with `state` and `iss`.
     pub(crate) fn send(&self, cx: &mut Context<'_>, parameters: &[(&str, &str)]) -> Reply {
-        let mut parameters: Vec<(String, String)> = parameters
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let mut parameters: Vec<(String, String)> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         if let Some(state) = &self.state {
             parameters.push(("state".to_owned(), state.clone()));
         }
         parameters.push(("iss".to_owned(), cx.site.issuer()));
-        let changes = cx.state.switches.take(|effect| {
-            if let Effect::Callback(change) = effect {
-                Some(change)
-            } else {
-                None
-            }
-        });
+        let changes =
+            cx.state.switches.take(|effect| if let Effect::Callback(change) = effect { Some(change) } else { None });
         for change in changes {
             change(&mut parameters);
         }
         match self.mode {
             ResponseMode::Query => {
-                let query = form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs(&parameters)
-                    .finish();
+                let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&parameters).finish();
                 let joint = if self.redirect_uri.contains('?') { '&' } else { '?' };
-                Reply::redirect(
-                    StatusCode::SEE_OTHER,
-                    &format!("{}{joint}{query}", self.redirect_uri),
-                )
+                Reply::redirect(StatusCode::SEE_OTHER, &format!("{}{joint}{query}", self.redirect_uri))
             }
             ResponseMode::FormPost => pages::form_post(&self.redirect_uri, &parameters),
         }

@@ -54,18 +54,12 @@ impl Refusal {
 
     /// 500: the server's own trouble, such as a random source that gave nothing.
     pub(crate) fn server_error(description: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            ..Self::new("server_error", description)
-        }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, ..Self::new("server_error", description) }
     }
 
     /// 404 or 405.
     pub(crate) fn not_served(status: StatusCode, description: impl Into<String>) -> Self {
-        Self {
-            status,
-            ..Self::new("not_found", description)
-        }
+        Self { status, ..Self::new("not_found", description) }
     }
 
     /// What a protected resource says (RFC 6750 §3.1): the code stands in the challenge, the body is empty.
@@ -73,47 +67,32 @@ impl Refusal {
     pub(crate) fn bearer(fault: BearerFault) -> Self {
         let (status, code, description) = match fault {
             BearerFault::Missing => (StatusCode::UNAUTHORIZED, "", "there is no access token"),
-            BearerFault::Malformed => (
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                "send one token, in the Authorization header",
-            ),
-            BearerFault::Invalid => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_token",
-                "the access token is unknown, expired or revoked",
-            ),
-            BearerFault::OpenidMissing => (
-                StatusCode::FORBIDDEN,
-                "insufficient_scope",
-                "the access token lacks scope openid",
-            ),
+            BearerFault::Malformed => {
+                (StatusCode::BAD_REQUEST, "invalid_request", "send one token, in the Authorization header")
+            }
+            BearerFault::Invalid => {
+                (StatusCode::UNAUTHORIZED, "invalid_token", "the access token is unknown, expired or revoked")
+            }
+            BearerFault::OpenidMissing => {
+                (StatusCode::FORBIDDEN, "insufficient_scope", "the access token lacks scope openid")
+            }
         };
         let mut challenge = "Bearer realm=\"grantflow-devserver\"".to_owned();
         if !code.is_empty() {
-            challenge.push_str(&format!(
-                ", error=\"{code}\", error_description=\"{description}\""
-            ));
+            challenge.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
         }
         if matches!(fault, BearerFault::OpenidMissing) {
             challenge.push_str(", scope=\"openid\"");
         }
-        Self {
-            status,
-            code,
-            description: description.to_owned(),
-            challenge: Some(challenge),
-            shape: Shape::Empty,
-        }
+        Self { status, code, description: description.to_owned(), challenge: Some(challenge), shape: Shape::Empty }
     }
 
     pub(crate) fn into_reply(self) -> Reply {
         let note = format!("refused: {} ({})", self.code, self.description);
         let reply = match self.shape {
-            Shape::Json => Reply::json(
-                self.status,
-                &json!({ "error": self.code, "error_description": self.description }),
-            ),
+            Shape::Json => {
+                Reply::json(self.status, &json!({ "error": self.code, "error_description": self.description }))
+            }
             Shape::Empty => Reply::empty(self.status),
         };
         let reply = reply.no_store().with_note(note);

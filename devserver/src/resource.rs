@@ -13,19 +13,14 @@ use crate::wire::{Reply, Request};
 /// The token of a request: in the header, exactly once, and nowhere else.
 fn bearer(cx: &Context<'_>, request: &Request) -> Result<AccessToken, Refusal> {
     let elsewhere = request.query.one("access_token").is_some()
-        || request
-            .form
-            .as_ref()
-            .is_some_and(|form| form.one("access_token").is_some());
+        || request.form.as_ref().is_some_and(|form| form.one("access_token").is_some());
     if elsewhere {
         return Err(Refusal::bearer(BearerFault::Malformed));
     }
     if !request.headers.contains_key("authorization") {
         return Err(Refusal::bearer(BearerFault::Missing));
     }
-    let header = request
-        .header("authorization")
-        .ok_or_else(|| Refusal::bearer(BearerFault::Malformed))?;
+    let header = request.header("authorization").ok_or_else(|| Refusal::bearer(BearerFault::Malformed))?;
     let Some((scheme, text)) = header.split_once(' ') else {
         return Err(Refusal::bearer(BearerFault::Malformed));
     };
@@ -33,9 +28,7 @@ fn bearer(cx: &Context<'_>, request: &Request) -> Result<AccessToken, Refusal> {
         return Err(Refusal::bearer(BearerFault::Missing));
     }
     let token = cx.state.tokens.find(cx.now, &key(text));
-    token
-        .cloned()
-        .ok_or_else(|| Refusal::bearer(BearerFault::Invalid))
+    token.cloned().ok_or_else(|| Refusal::bearer(BearerFault::Invalid))
 }
 
 pub(crate) fn userinfo(cx: &mut Context<'_>, request: &Request) -> Result<Reply, Refusal> {
@@ -57,9 +50,7 @@ pub(crate) fn userinfo(cx: &mut Context<'_>, request: &Request) -> Result<Reply,
         }
     }
     let reply = cx.state.switches.spoil(Place::Userinfo, members);
-    Ok(reply
-        .no_store()
-        .with_note(format!("told {} about {}", token.grant.client, user.name)))
+    Ok(reply.no_store().with_note(format!("told {} about {}", token.grant.client, user.name)))
 }
 
 /// The scope that opens a claim (OpenID Connect Core §5.4).
@@ -82,7 +73,5 @@ pub(crate) fn me(cx: &mut Context<'_>, request: &Request) -> Result<Reply, Refus
         "scope": token.grant.scopes.join(" "),
     });
     let note = format!("served {}", token.grant.client);
-    Ok(Reply::json(StatusCode::OK, &Value::Object(object(value)))
-        .no_store()
-        .with_note(note))
+    Ok(Reply::json(StatusCode::OK, &Value::Object(object(value))).no_store().with_note(note))
 }

@@ -34,14 +34,8 @@ impl Endpoint {
     /// The endpoint at `path`, given the issuer's path. The well-known documents are where RFC 8414 §3.1 inserts
     /// them, and where OpenID Connect Discovery §4 appends them, each under both names.
     fn at(path: &str, issuer_path: &str) -> Option<Self> {
-        const DOCUMENTS: [&str; 2] = [
-            "/.well-known/openid-configuration",
-            "/.well-known/oauth-authorization-server",
-        ];
-        if DOCUMENTS
-            .iter()
-            .any(|document| path.strip_prefix(document) == Some(issuer_path))
-        {
+        const DOCUMENTS: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+        if DOCUMENTS.iter().any(|document| path.strip_prefix(document) == Some(issuer_path)) {
             return Some(Self::Metadata);
         }
         let own = path.strip_prefix(issuer_path)?;
@@ -67,9 +61,7 @@ impl Endpoint {
         match self {
             Self::Front | Self::Metadata | Self::Jwks | Self::Device | Self::Me => "GET",
             Self::Authorize | Self::Userinfo => "GET, POST",
-            Self::Decision | Self::Token | Self::DeviceAuthorization | Self::Introspect | Self::Revoke => {
-                "POST"
-            }
+            Self::Decision | Self::Token | Self::DeviceAuthorization | Self::Introspect | Self::Revoke => "POST",
         }
     }
 }
@@ -104,10 +96,6 @@ pub(crate) fn serve(cx: &mut Context<'_>, request: &Request) -> Reply {
 }
 
 fn front(cx: &Context<'_>) -> Reply {
-    let text = format!(
-        "The issuer is {} and devices are connected at {}.",
-        cx.site.issuer(),
-        cx.site.url("/device")
-    );
+    let text = format!("The issuer is {} and devices are connected at {}.", cx.site.issuer(), cx.site.url("/device"));
     pages::message(StatusCode::OK, "grantflow development server", &text).with_note("showed the front page")
 }

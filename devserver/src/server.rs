@@ -62,36 +62,21 @@ impl DevServer {
     /// # Errors
     /// The port is taken, there is no thread to be had, or (`InvalidInput`) the configuration is wrong.
     pub fn start(config: Config) -> io::Result<Self> {
-        config
-            .check()
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let site = Site {
-            origin: format!("http://{address}"),
-            path: config.issuer_path.clone(),
-            port: address.port(),
-        };
+        let site = Site { origin: format!("http://{address}"), path: config.issuer_path.clone(), port: address.port() };
         let mut state = State::new(config.consent.clone()).map_err(|_| io::Error::other("no keys"))?;
         state.switches.set(config.faults.iter().copied());
-        let shared = Arc::new(Shared {
-            config,
-            site,
-            state: Mutex::new(state),
-        });
+        let shared = Arc::new(Shared { config, site, state: Mutex::new(state) });
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (stop, stopped) = oneshot::channel();
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("grantflow-devserver".to_owned())
             .spawn(move || run(&runtime, own, listener, stopped))?;
-        Ok(Self {
-            shared,
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { shared, address, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The issuer: `http://127.0.0.1:PORT` and the configured path.
@@ -125,11 +110,7 @@ impl DevServer {
     /// # Errors
     /// The random source gave nothing.
     pub fn rotate_keys(&self) -> io::Result<()> {
-        self.shared
-            .state()
-            .keys
-            .rotate()
-            .map_err(|_| io::Error::other("no keys"))
+        self.shared.state().keys.rotate().map_err(|_| io::Error::other("no keys"))
     }
 
     /// Changes what happens at the authorization endpoint from now on.
@@ -167,10 +148,7 @@ impl DevServer {
     /// user.
     pub fn approve_device(&self, user_code: &str, user: &str) -> bool {
         let at = (self.shared.config.clock)();
-        let answer = DeviceAnswer::Approved {
-            user: user.to_owned(),
-            at,
-        };
+        let answer = DeviceAnswer::Approved { user: user.to_owned(), at };
         self.shared.config.user(user).is_some()
             && device::settle_by_code(&mut self.shared.state(), at, user_code, answer)
     }
@@ -206,9 +184,7 @@ impl Drop for DevServer {
 
 impl fmt::Debug for DevServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevServer")
-            .field("issuer", &self.issuer())
-            .finish_non_exhaustive()
+        f.debug_struct("DevServer").field("issuer", &self.issuer()).finish_non_exhaustive()
     }
 }
 
@@ -224,16 +200,10 @@ impl Shared {
         let reply = match state.scripts.take(&request.path) {
             Some(reply) => reply,
             None if !self.knows_host(request) => {
-                Refusal::not_served(StatusCode::MISDIRECTED_REQUEST, "the Host is not this server")
-                    .into_reply()
+                Refusal::not_served(StatusCode::MISDIRECTED_REQUEST, "the Host is not this server").into_reply()
             }
             None => {
-                let mut cx = Context {
-                    config: &self.config,
-                    site: &self.site,
-                    now,
-                    state: &mut state,
-                };
+                let mut cx = Context { config: &self.config, site: &self.site, now, state: &mut state };
                 router::serve(&mut cx, request)
             }
         };
@@ -262,18 +232,11 @@ impl Shared {
     fn knows_host(&self, request: &Request) -> bool {
         let port = self.site.port;
         let known = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}"));
-        request
-            .header("host")
-            .is_some_and(|host| known.iter().any(|known| known == host))
+        request.header("host").is_some_and(|host| known.iter().any(|known| known == host))
     }
 }
 
-fn run(
-    runtime: &Runtime,
-    shared: Arc<Shared>,
-    listener: std::net::TcpListener,
-    stopped: oneshot::Receiver<()>,
-) {
+fn run(runtime: &Runtime, shared: Arc<Shared>, listener: std::net::TcpListener, stopped: oneshot::Receiver<()>) {
     runtime.block_on(async move {
         let Ok(listener) = TcpListener::from_std(listener) else {
             return;
@@ -357,8 +320,7 @@ async fn respond(
 async fn read(request: hyper::Request<Incoming>) -> Result<Request, Refusal> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, LARGEST_BODY).collect().await;
-    let body =
-        body.map_err(|_| Refusal::not_served(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))?;
+    let body = body.map_err(|_| Refusal::not_served(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))?;
     let mut request = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
@@ -366,14 +328,8 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Refusal> {
         headers: parts.headers,
         form: None,
     };
-    let media_type = request
-        .header("content-type")
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
-    if media_type
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    {
+    let media_type = request.header("content-type").and_then(|value| value.split(';').next()).unwrap_or_default();
+    if media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         request.form = Some(Params::parse(&body.to_bytes()));
     }
     Ok(request)

@@ -30,14 +30,8 @@ pub(crate) fn current(cx: &Context<'_>, request: &Request) -> Option<Session> {
 
 fn found(cx: &Context<'_>, request: &Request) -> Option<(Vec<u8>, Session)> {
     let name = cx.site.cookie();
-    let cookies = request
-        .headers
-        .get_all("cookie")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
+    let cookies = request.headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let value = pairs.find_map(|(n, value)| (n == name).then_some(value))?;
     let key = key(value);
     let session = cx.state.sessions.find(cx.now, &key)?.clone();
@@ -47,15 +41,9 @@ fn found(cx: &Context<'_>, request: &Request) -> Option<(Vec<u8>, Session)> {
 /// Makes a session and the cookie for it.
 fn begin(cx: &mut Context<'_>, session: Session) -> Result<(Vec<u8>, String), Refusal> {
     let value = random_text::<32>().map_err(|_| Refusal::server_error("no randomness"))?;
-    let cookie = format!(
-        "{}={value}; Path={}; HttpOnly; SameSite=Lax",
-        cx.site.cookie(),
-        cx.site.cookie_path()
-    );
+    let cookie = format!("{}={value}; Path={}; HttpOnly; SameSite=Lax", cx.site.cookie(), cx.site.cookie_path());
     let key = key(&value);
-    cx.state
-        .sessions
-        .insert(cx.now, key.clone(), cx.now.plus(LIFETIME), session);
+    cx.state.sessions.insert(cx.now, key.clone(), cx.now.plus(LIFETIME), session);
     Ok((key, cookie))
 }
 
@@ -75,15 +63,9 @@ pub(crate) fn ask(
         }
     };
     let token = random_text::<32>().map_err(|_| Refusal::server_error("no randomness"))?;
-    let pending = PendingRequest {
-        browser,
-        fresh_login,
-        subject,
-    };
+    let pending = PendingRequest { browser, fresh_login, subject };
     let reply = show(cx, &token, &pending, &session, None);
-    cx.state
-        .requests
-        .insert(cx.now, key(&token), cx.now.plus(PATIENCE), pending);
+    cx.state.requests.insert(cx.now, key(&token), cx.now.plus(PATIENCE), pending);
     let reply = reply.with_note("showed the sign-in page");
     Ok(match cookie {
         Some(cookie) => reply.with_header("set-cookie", &cookie),
@@ -91,42 +73,21 @@ pub(crate) fn ask(
     })
 }
 
-fn show(
-    cx: &Context<'_>,
-    token: &str,
-    pending: &PendingRequest,
-    session: &Session,
-    alert: Option<&str>,
-) -> Reply {
-    let signed_in = session
-        .signed_in
-        .as_ref()
-        .filter(|_| !pending.fresh_login)
-        .map(|(user, _)| user.as_str());
+fn show(cx: &Context<'_>, token: &str, pending: &PendingRequest, session: &Session, alert: Option<&str>) -> Reply {
+    let signed_in = session.signed_in.as_ref().filter(|_| !pending.fresh_login).map(|(user, _)| user.as_str());
     let action = format!("{}/decision", cx.site.path);
     let (client, scopes, login_hint, user_code, form_action) = match &pending.subject {
-        Pending::Authorization(asked) => (
-            &asked.client,
-            asked.scopes.as_slice(),
-            asked.login_hint.as_deref(),
-            None,
-            asked.back.form_action(),
-        ),
+        Pending::Authorization(asked) => {
+            (&asked.client, asked.scopes.as_slice(), asked.login_hint.as_deref(), None, asked.back.form_action())
+        }
         Pending::Device(device) => match cx.state.devices.find(cx.now, device) {
-            Some(device) => (
-                &device.client,
-                device.scopes.as_slice(),
-                None,
-                Some(device.user_code.as_str()),
-                String::new(),
-            ),
+            Some(device) => {
+                (&device.client, device.scopes.as_slice(), None, Some(device.user_code.as_str()), String::new())
+            }
             None => return gone(),
         },
     };
-    let client = cx
-        .config
-        .client(client)
-        .map_or(client.as_str(), |client| client.shown());
+    let client = cx.config.client(client).map_or(client.as_str(), |client| client.shown());
     pages::ask(&Ask {
         request: token,
         action: &action,
@@ -141,27 +102,18 @@ fn show(
 }
 
 fn gone() -> Reply {
-    pages::message(
-        StatusCode::BAD_REQUEST,
-        "Too late",
-        "This request has expired or was answered before.",
-    )
-    .with_note("refused: the form is unknown or has expired")
+    pages::message(StatusCode::BAD_REQUEST, "Too late", "This request has expired or was answered before.")
+        .with_note("refused: the form is unknown or has expired")
 }
 
 /// Takes the decision that the page posts.
 pub(crate) fn decision(cx: &mut Context<'_>, request: &Request) -> Result<Reply, Refusal> {
-    let form = request
-        .form
-        .as_ref()
-        .ok_or_else(|| Refusal::invalid_request("the body is no form"))?
-        .checked()?;
+    let form = request.form.as_ref().ok_or_else(|| Refusal::invalid_request("the body is no form"))?.checked()?;
     let token = form.required("request")?;
     let Some(pending) = cx.state.requests.find(cx.now, &key(token)).cloned() else {
         return Ok(gone());
     };
-    let Some((browser, session)) = found(cx, request).filter(|(browser, _)| *browser == pending.browser)
-    else {
+    let Some((browser, session)) = found(cx, request).filter(|(browser, _)| *browser == pending.browser) else {
         let text = "The form was not shown to this browser.";
         return Ok(pages::message(StatusCode::FORBIDDEN, "Not yours", text)
             .with_note("refused: the form was shown to another browser"));
@@ -170,11 +122,7 @@ pub(crate) fn decision(cx: &mut Context<'_>, request: &Request) -> Result<Reply,
         Some("deny") => {
             cx.state.requests.remove(&key(token));
             Ok(match &pending.subject {
-                Pending::Authorization(asked) => {
-                    asked
-                        .back
-                        .refuse(cx, "access_denied", "the user denied the request")
-                }
+                Pending::Authorization(asked) => asked.back.refuse(cx, "access_denied", "the user denied the request"),
                 Pending::Device(device) => device::denied(cx, device),
             })
         }
@@ -195,10 +143,7 @@ fn allowed(
     if session.signed_in.is_none() || pending.fresh_login {
         let name = form.one("username").unwrap_or_default();
         let password = form.one("password").unwrap_or_default();
-        let user = cx
-            .config
-            .user(name)
-            .filter(|user| user.password.matches(password));
+        let user = cx.config.user(name).filter(|user| user.password.matches(password));
         let Some(user) = user else {
             let alert = Some("Name or password is wrong.");
             return Ok(show(cx, token, pending, &session, alert).with_note("refused: wrong name or password"));

@@ -220,11 +220,7 @@ struct Entry<V> {
 
 impl<V> Default for Bounded<V> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            order: BTreeMap::new(),
-            next: 0,
-        }
+        Self { entries: BTreeMap::new(), order: BTreeMap::new(), next: 0 }
     }
 }
 
@@ -248,17 +244,11 @@ impl<V> Bounded<V> {
     }
 
     pub(crate) fn find(&self, now: Timestamp, key: &[u8]) -> Option<&V> {
-        self.entries
-            .get(key)
-            .filter(|entry| now < entry.until)
-            .map(|entry| &entry.value)
+        self.entries.get(key).filter(|entry| now < entry.until).map(|entry| &entry.value)
     }
 
     pub(crate) fn find_mut(&mut self, now: Timestamp, key: &[u8]) -> Option<&mut V> {
-        self.entries
-            .get_mut(key)
-            .filter(|entry| now < entry.until)
-            .map(|entry| &mut entry.value)
+        self.entries.get_mut(key).filter(|entry| now < entry.until).map(|entry| &mut entry.value)
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<V> {
@@ -273,10 +263,7 @@ impl<V> Bounded<V> {
 
     /// All that has not expired, with its key.
     pub(crate) fn iter(&self, now: Timestamp) -> impl Iterator<Item = (&Vec<u8>, &V)> {
-        self.entries
-            .iter()
-            .filter(move |(_, entry)| now < entry.until)
-            .map(|(key, entry)| (key, &entry.value))
+        self.entries.iter().filter(move |(_, entry)| now < entry.until).map(|(key, entry)| (key, &entry.value))
     }
 
     fn keep(&mut self, keep: impl Fn(&Entry<V>) -> bool) {

@@ -33,10 +33,7 @@ pub(crate) fn token(cx: &mut Context<'_>, request: &Request) -> Result<Reply, Re
         .find(|known| known.as_str() == name)
         .ok_or_else(|| Refusal::new("unsupported_grant_type", "grant_type is unknown"))?;
     if !client.grants.contains(&grant_type) {
-        return Err(Refusal::new(
-            "unauthorized_client",
-            "the client may not use this grant",
-        ));
+        return Err(Refusal::new("unauthorized_client", "the client may not use this grant"));
     }
     match grant_type {
         GrantType::AuthorizationCode => authorization_code(cx, client, form),
@@ -59,9 +56,7 @@ fn authorization_code(cx: &mut Context<'_>, client: &ClientEntry, form: &Params)
     if code.used {
         let family = code.grant.family;
         cx.state.revoke_family(family);
-        return Err(Refusal::invalid_grant(
-            "the code was used before; its tokens are revoked",
-        ));
+        return Err(Refusal::invalid_grant("the code was used before; its tokens are revoked"));
     }
     code.used = true;
     let code = code.clone();
@@ -69,17 +64,12 @@ fn authorization_code(cx: &mut Context<'_>, client: &ClientEntry, form: &Params)
         return Err(unknown());
     }
     if code.redirect_uri != redirect_uri {
-        return Err(Refusal::invalid_grant(
-            "redirect_uri is not the one of the authorization request",
-        ));
+        return Err(Refusal::invalid_grant("redirect_uri is not the one of the authorization request"));
     }
     if !proves(verifier, &code.challenge) {
         return Err(Refusal::invalid_grant("code_verifier does not fit the challenge"));
     }
-    let grant = Grant {
-        audience: narrow(&code.grant.audience, narrowed)?,
-        ..code.grant
-    };
+    let grant = Grant { audience: narrow(&code.grant.audience, narrowed)?, ..code.grant };
     issue(cx, client, &grant, &grant.scopes, Occasion::Login)
 }
 
@@ -87,9 +77,7 @@ fn proves(verifier: &str, challenge: &str) -> bool {
     let unreserved = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
     (43..=128).contains(&verifier.len())
         && verifier.chars().all(unreserved)
-        && Secret::from(challenge).matches(base64url(
-            digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref(),
-        ))
+        && Secret::from(challenge).matches(base64url(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref()))
 }
 
 /// A token request may ask for some of what was granted.
@@ -98,10 +86,7 @@ fn narrow(granted: &[String], asked: Vec<String>) -> Result<Vec<String>, Refusal
         return Ok(granted.to_vec());
     }
     if !granted.is_empty() && asked.iter().any(|one| !granted.contains(one)) {
-        return Err(Refusal::new(
-            "invalid_target",
-            "this resource or audience was not granted",
-        ));
+        return Err(Refusal::new("invalid_target", "this resource or audience was not granted"));
     }
     Ok(asked)
 }
@@ -109,20 +94,14 @@ fn narrow(granted: &[String], asked: Vec<String>) -> Result<Vec<String>, Refusal
 fn scopes(client: &ClientEntry, form: &Params) -> Result<Vec<String>, Refusal> {
     let scopes = form.words("scope");
     match client.first_forbidden(&scopes) {
-        Some(scope) => Err(Refusal::new(
-            "invalid_scope",
-            format!("scope {scope:?} is not for this client"),
-        )),
+        Some(scope) => Err(Refusal::new("invalid_scope", format!("scope {scope:?} is not for this client"))),
         None => Ok(scopes),
     }
 }
 
 fn client_credentials(cx: &mut Context<'_>, client: &ClientEntry, form: &Params) -> Result<Reply, Refusal> {
     if client.secret.is_none() {
-        return Err(Refusal::new(
-            "unauthorized_client",
-            "a public client has no credentials",
-        ));
+        return Err(Refusal::new("unauthorized_client", "a public client has no credentials"));
     }
     let grant = Grant {
         family: cx.state.new_family(),
@@ -142,47 +121,26 @@ fn refresh_token(cx: &mut Context<'_>, client: &ClientEntry, form: &Params) -> R
     let narrowed = audience(form).map_err(|why| Refusal::new("invalid_target", why))?;
     let asked = form.words("scope");
     let unknown = || Refusal::invalid_grant("the refresh token is unknown, expired or revoked");
-    let token = cx
-        .state
-        .refresh_tokens
-        .find_mut(cx.now, &key(text))
-        .ok_or_else(unknown)?;
+    let token = cx.state.refresh_tokens.find_mut(cx.now, &key(text)).ok_or_else(unknown)?;
     if token.grant.client != client.id {
-        return Err(Refusal::invalid_grant(
-            "the refresh token was issued to another client",
-        ));
+        return Err(Refusal::invalid_grant("the refresh token was issued to another client"));
     }
     if token.used {
         let family = token.grant.family;
         cx.state.revoke_family(family);
-        return Err(Refusal::invalid_grant(
-            "the refresh token was used before; its family is revoked",
-        ));
+        return Err(Refusal::invalid_grant("the refresh token was used before; its family is revoked"));
     }
     if cx.now >= token.expires {
         return Err(unknown());
     }
     if asked.iter().any(|scope| !token.grant.has_scope(scope)) {
-        return Err(Refusal::new(
-            "invalid_scope",
-            "the scope is wider than what was granted",
-        ));
+        return Err(Refusal::new("invalid_scope", "the scope is wider than what was granted"));
     }
     let audience = narrow(&token.grant.audience, narrowed)?;
     token.used = cx.config.refresh_rotation == RefreshRotation::Rotate;
     let grant = token.grant.clone();
-    let scopes = if asked.is_empty() {
-        grant.scopes.clone()
-    } else {
-        asked
-    };
-    issue(
-        cx,
-        client,
-        &Grant { audience, ..grant },
-        &scopes,
-        Occasion::Refresh,
-    )
+    let scopes = if asked.is_empty() { grant.scopes.clone() } else { asked };
+    issue(cx, client, &Grant { audience, ..grant }, &scopes, Occasion::Refresh)
 }
 
 fn device_code(cx: &mut Context<'_>, client: &ClientEntry, form: &Params) -> Result<Reply, Refusal> {
@@ -194,16 +152,12 @@ fn device_code(cx: &mut Context<'_>, client: &ClientEntry, form: &Params) -> Res
     let now = cx.now;
     let device = cx.state.devices.find_mut(now, &key(text)).ok_or_else(unknown)?;
     if device.client != client.id {
-        return Err(Refusal::invalid_grant(
-            "the device code was issued to another client",
-        ));
+        return Err(Refusal::invalid_grant("the device code was issued to another client"));
     }
     if now >= device.expires {
         return Err(Refusal::new("expired_token", "the device code has expired"));
     }
-    let early = device
-        .polled
-        .is_some_and(|polled| now < polled.plus(device.interval));
+    let early = device.polled.is_some_and(|polled| now < polled.plus(device.interval));
     device.polled = Some(now);
     if early {
         device.interval = device.interval.saturating_add(SLOWER);
@@ -217,9 +171,7 @@ fn device_code(cx: &mut Context<'_>, client: &ClientEntry, form: &Params) -> Res
         DeviceAnswer::Redeemed { family } => {
             let family = *family;
             cx.state.revoke_family(family);
-            return Err(Refusal::invalid_grant(
-                "the device code was used before; its tokens are revoked",
-            ));
+            return Err(Refusal::invalid_grant("the device code was used before; its tokens are revoked"));
         }
         DeviceAnswer::Approved { user, at } => (user.clone(), *at),
     };
@@ -250,10 +202,7 @@ fn issue(
     occasion: Occasion,
 ) -> Result<Reply, Refusal> {
     let trouble = |_| Refusal::server_error("no randomness or no signature");
-    let narrowed = Grant {
-        scopes: scopes.to_vec(),
-        ..grant.clone()
-    };
+    let narrowed = Grant { scopes: scopes.to_vec(), ..grant.clone() };
     let user = grant.user.as_deref().and_then(|name| cx.config.user(name));
     let jti = random_text::<16>().map_err(trouble)?;
     let access_token = match cx.config.access_token_format {
@@ -278,26 +227,12 @@ fn issue(
     if user.is_some() && renewed && client.grants.contains(&GrantType::RefreshToken) {
         let text = random_text::<32>().map_err(trouble)?;
         let expires = cx.now.plus(seconds(cx.config.refresh_token_lifetime));
-        let token = RefreshToken {
-            grant: grant.clone(),
-            issued: cx.now,
-            expires,
-            used: false,
-        };
-        cx.state
-            .refresh_tokens
-            .insert(cx.now, key(&text), expires.plus(REMEMBERED), token);
+        let token = RefreshToken { grant: grant.clone(), issued: cx.now, expires, used: false };
+        cx.state.refresh_tokens.insert(cx.now, key(&text), expires.plus(REMEMBERED), token);
         members.insert("refresh_token".to_owned(), text.into());
     }
-    let token = AccessToken {
-        grant: narrowed,
-        issued: cx.now,
-        expires,
-        jti,
-    };
+    let token = AccessToken { grant: narrowed, issued: cx.now, expires, jti };
     cx.state.tokens.insert(cx.now, key(&access_token), expires, token);
     let reply = cx.state.switches.spoil(Place::Token, members);
-    Ok(reply
-        .no_store()
-        .with_note(format!("issued tokens to {}", client.id)))
+    Ok(reply.no_store().with_note(format!("issued tokens to {}", client.id)))
 }

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PRAGMA,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PRAGMA};
 use hyper::{Method, StatusCode};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -46,8 +44,7 @@ impl Request {
 
     /// The scheme of the `Authorization` header, without the credentials.
     pub(crate) fn scheme(&self) -> Option<&str> {
-        self.header("authorization")
-            .and_then(|value| value.split(' ').next())
+        self.header("authorization").and_then(|value| value.split(' ').next())
     }
 }
 
@@ -91,12 +88,7 @@ impl Reply {
     }
 
     pub(crate) fn bytes(status: StatusCode, bytes: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            headers: HeaderMap::new(),
-            payload: Payload::Whole(bytes.into()),
-            note: String::new(),
-        }
+        Self { status, headers: HeaderMap::new(), payload: Payload::Whole(bytes.into()), note: String::new() }
     }
 
     pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Self {
@@ -120,14 +112,12 @@ impl Reply {
     }
 
     pub(crate) fn with_type(mut self, media_type: &'static str) -> Self {
-        self.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         self
     }
 
     pub(crate) fn no_store(mut self) -> Self {
-        self.headers
-            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         self
     }
@@ -141,19 +131,13 @@ impl Reply {
     pub(crate) fn whole(&self) -> Bytes {
         match &self.payload {
             Payload::Whole(bytes) => bytes.clone(),
-            Payload::Cut { .. } | Payload::Drip { .. } | Payload::Long { .. } | Payload::Silence => {
-                Bytes::new()
-            }
+            Payload::Cut { .. } | Payload::Drip { .. } | Payload::Long { .. } | Payload::Silence => Bytes::new(),
         }
     }
 
     /// The status as the log shows it: 0 if none is sent.
     pub(crate) fn logged_status(&self) -> u16 {
-        if matches!(self.payload, Payload::Silence) {
-            0
-        } else {
-            self.status.as_u16()
-        }
+        if matches!(self.payload, Payload::Silence) { 0 } else { self.status.as_u16() }
     }
 
     /// The answer for hyper; `None` if the connection is to be closed instead. `reset` is raised if it is to
@@ -169,28 +153,20 @@ impl Reply {
                 (ReplyBody::new(pieces), Some(promised))
             }
             Payload::Drip { bytes, every } => {
-                let drops = (0..bytes.len())
-                    .flat_map(|at| [Piece::Bytes(bytes.slice(at..=at)), Piece::Pause(every)])
-                    .collect();
+                let drops =
+                    (0..bytes.len()).flat_map(|at| [Piece::Bytes(bytes.slice(at..=at)), Piece::Pause(every)]).collect();
                 (ReplyBody::new(drops), None)
             }
-            Payload::Long { head, filler, tail } => (
-                ReplyBody::new(vec![
-                    Piece::Bytes(head),
-                    Piece::Filler(filler),
-                    Piece::Bytes(tail),
-                ]),
-                None,
-            ),
+            Payload::Long { head, filler, tail } => {
+                (ReplyBody::new(vec![Piece::Bytes(head), Piece::Filler(filler), Piece::Bytes(tail)]), None)
+            }
             Payload::Silence => return None,
         };
         let mut response = hyper::Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         if let Some(promised) = promised {
-            response
-                .headers_mut()
-                .insert(CONTENT_LENGTH, HeaderValue::from(promised));
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(promised));
         }
         Some(response)
     }
@@ -211,13 +187,8 @@ enum Piece {
 
 impl ReplyBody {
     fn new(pieces: Vec<Piece>) -> Self {
-        let pieces = pieces
-            .into_iter()
-            .filter(|piece| !matches!(piece, Piece::Bytes(bytes) if bytes.is_empty()));
-        Self {
-            pieces: pieces.collect(),
-            pause: None,
-        }
+        let pieces = pieces.into_iter().filter(|piece| !matches!(piece, Piece::Bytes(bytes) if bytes.is_empty()));
+        Self { pieces: pieces.collect(), pause: None }
     }
 }
 
@@ -225,10 +196,7 @@ impl Body for ReplyBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         loop {
             if let Some(pause) = &mut this.pause {
@@ -261,9 +229,7 @@ impl Body for ReplyBody {
         let mut pieces = self.pieces.iter();
         match (pieces.next(), pieces.next()) {
             (None, _) => SizeHint::with_exact(0),
-            (Some(Piece::Bytes(bytes)), None) => {
-                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
-            }
+            (Some(Piece::Bytes(bytes)), None) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             _ => SizeHint::default(),
         }
     }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
-    RsaPublicKeyComponents,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
 };
 
 use super::{Crypto, Curve, Digest, HashAlgorithm, PublicKey, VerifyingKey};
@@ -34,8 +33,7 @@ impl Crypto for AwsLc {
             PublicKey::Rsa { n, e } => {
                 let key = RsaPublicKeyComponents { n, e };
                 let parse = |parameters: &'static RsaParameters| {
-                    key.to_parsed_public_key(parameters)
-                        .map_err(|_| KeyFlaw::Malformed)
+                    key.to_parsed_public_key(parameters).map_err(|_| KeyFlaw::Malformed)
                 };
                 Ok(Arc::new(RsaKey {
                     rs256: parse(&RSA_PKCS1_2048_8192_SHA256)?,
@@ -53,17 +51,11 @@ impl Crypto for AwsLc {
                     Curve::P521 => &ECDSA_P521_SHA512_FIXED,
                 };
                 let key = ParsedPublicKey::new(parameters, point).map_err(|_| KeyFlaw::Malformed)?;
-                Ok(Arc::new(OneKey {
-                    algorithm: curve.algorithm(),
-                    key,
-                }))
+                Ok(Arc::new(OneKey { algorithm: curve.algorithm(), key }))
             }
             PublicKey::Ed25519 { point } => {
                 let key = ParsedPublicKey::new(&ED25519, point).map_err(|_| KeyFlaw::Malformed)?;
-                Ok(Arc::new(OneKey {
-                    algorithm: SignatureAlgorithm::EdDsa,
-                    key,
-                }))
+                Ok(Arc::new(OneKey { algorithm: SignatureAlgorithm::EdDsa, key }))
             }
         }
     }

@@ -34,27 +34,16 @@ impl Crypto for RustCrypto {
                 let key = RsaPublicKey::new(n, e).map_err(|_| KeyFlaw::Malformed)?;
                 Ok(Arc::new(RsaKey(key)))
             }
-            PublicKey::Ec {
-                curve: Curve::P256,
-                point,
-            } => Ok(Arc::new(P256Key(
-                p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(malformed)?,
-            ))),
-            PublicKey::Ec {
-                curve: Curve::P384,
-                point,
-            } => Ok(Arc::new(P384Key(
-                p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(malformed)?,
-            ))),
-            PublicKey::Ec {
-                curve: Curve::P521,
-                point,
-            } => Ok(Arc::new(P521Key(
-                p521::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(malformed)?,
-            ))),
-            PublicKey::Ed25519 { point } => Ok(Arc::new(EdKey(
-                ed25519_dalek::VerifyingKey::from_bytes(point).ok(),
-            ))),
+            PublicKey::Ec { curve: Curve::P256, point } => {
+                Ok(Arc::new(P256Key(p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(malformed)?)))
+            }
+            PublicKey::Ec { curve: Curve::P384, point } => {
+                Ok(Arc::new(P384Key(p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(malformed)?)))
+            }
+            PublicKey::Ec { curve: Curve::P521, point } => {
+                Ok(Arc::new(P521Key(p521::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(malformed)?)))
+            }
+            PublicKey::Ed25519 { point } => Ok(Arc::new(EdKey(ed25519_dalek::VerifyingKey::from_bytes(point).ok()))),
         }
     }
 }
@@ -69,30 +58,18 @@ impl VerifyingKey for RsaKey {
     fn verifies(&self, algorithm: SignatureAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         let key = &self.0;
         let result = match algorithm {
-            SignatureAlgorithm::Rs256 => {
-                key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature)
+            SignatureAlgorithm::Rs256 => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature),
+            SignatureAlgorithm::Rs384 => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature),
+            SignatureAlgorithm::Rs512 => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature),
+            SignatureAlgorithm::Ps256 => {
+                key.verify(Pss::<Sha256>::new_with_salt(32), &Sha256::digest(message), signature)
             }
-            SignatureAlgorithm::Rs384 => {
-                key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature)
+            SignatureAlgorithm::Ps384 => {
+                key.verify(Pss::<Sha384>::new_with_salt(48), &Sha384::digest(message), signature)
             }
-            SignatureAlgorithm::Rs512 => {
-                key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature)
+            SignatureAlgorithm::Ps512 => {
+                key.verify(Pss::<Sha512>::new_with_salt(64), &Sha512::digest(message), signature)
             }
-            SignatureAlgorithm::Ps256 => key.verify(
-                Pss::<Sha256>::new_with_salt(32),
-                &Sha256::digest(message),
-                signature,
-            ),
-            SignatureAlgorithm::Ps384 => key.verify(
-                Pss::<Sha384>::new_with_salt(48),
-                &Sha384::digest(message),
-                signature,
-            ),
-            SignatureAlgorithm::Ps512 => key.verify(
-                Pss::<Sha512>::new_with_salt(64),
-                &Sha512::digest(message),
-                signature,
-            ),
             SignatureAlgorithm::Es256
             | SignatureAlgorithm::Es384
             | SignatureAlgorithm::Es512
@@ -107,8 +84,7 @@ struct P256Key(p256::ecdsa::VerifyingKey);
 impl VerifyingKey for P256Key {
     fn verifies(&self, algorithm: SignatureAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         let signature = p256::ecdsa::Signature::from_slice(signature);
-        algorithm == SignatureAlgorithm::Es256
-            && signature.is_ok_and(|it| self.0.verify(message, &it).is_ok())
+        algorithm == SignatureAlgorithm::Es256 && signature.is_ok_and(|it| self.0.verify(message, &it).is_ok())
     }
 }
 
@@ -117,8 +93,7 @@ struct P384Key(p384::ecdsa::VerifyingKey);
 impl VerifyingKey for P384Key {
     fn verifies(&self, algorithm: SignatureAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         let signature = p384::ecdsa::Signature::from_slice(signature);
-        algorithm == SignatureAlgorithm::Es384
-            && signature.is_ok_and(|it| self.0.verify(message, &it).is_ok())
+        algorithm == SignatureAlgorithm::Es384 && signature.is_ok_and(|it| self.0.verify(message, &it).is_ok())
     }
 }
 
@@ -127,8 +102,7 @@ struct P521Key(p521::ecdsa::VerifyingKey);
 impl VerifyingKey for P521Key {
     fn verifies(&self, algorithm: SignatureAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         let signature = p521::ecdsa::Signature::from_slice(signature);
-        algorithm == SignatureAlgorithm::Es512
-            && signature.is_ok_and(|it| self.0.verify(message, &it).is_ok())
+        algorithm == SignatureAlgorithm::Es512 && signature.is_ok_and(|it| self.0.verify(message, &it).is_ok())
     }
 }
 

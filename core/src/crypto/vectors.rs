@@ -19,18 +19,9 @@ pub(crate) struct Vector {
 /// The numbers of a public key in base64url.
 #[derive(Clone, Copy)]
 pub(crate) enum TestKey {
-    Rsa {
-        n: &'static str,
-        e: &'static str,
-    },
-    Ec {
-        curve: Curve,
-        x: &'static str,
-        y: &'static str,
-    },
-    Ed25519 {
-        x: &'static str,
-    },
+    Rsa { n: &'static str, e: &'static str },
+    Ec { curve: Curve, x: &'static str, y: &'static str },
+    Ed25519 { x: &'static str },
 }
 
 impl TestKey {
@@ -46,9 +37,7 @@ impl TestKey {
 
 pub(crate) fn decode(text: &str) -> Vec<u8> {
     use base64::Engine;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(text)
-        .unwrap()
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
 #[rustfmt::skip]

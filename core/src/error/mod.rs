@@ -478,16 +478,30 @@ impl Refusal {
 
     fn advice(&self) -> Advice {
         match self.code.as_str() {
-            "invalid_grant" | "login_required" | "interaction_required" | "consent_required"
-            | "account_selection_required" | "bad_refresh_token" | "refresh_token_not_found" | "expired_token"
-            | "bad_verification_code" | "invalid_token" => Advice::LogInAgain,
+            "invalid_grant"
+            | "login_required"
+            | "interaction_required"
+            | "consent_required"
+            | "account_selection_required"
+            | "bad_refresh_token"
+            | "refresh_token_not_found"
+            | "expired_token"
+            | "bad_verification_code"
+            | "invalid_token" => Advice::LogInAgain,
             "access_denied" | "authorization_declined" => Advice::GiveUp,
             "temporarily_unavailable" | "server_error" | "slow_down" | "authorization_pending" => {
                 Advice::Retry { not_before: None }
             }
-            "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "unsupported_response_type"
-            | "invalid_request" | "invalid_scope" | "invalid_target" | "invalid_redirect_uri"
-            | "unsupported_token_type" | "insufficient_scope" => Advice::FixConfig,
+            "invalid_client"
+            | "unauthorized_client"
+            | "unsupported_grant_type"
+            | "unsupported_response_type"
+            | "invalid_request"
+            | "invalid_scope"
+            | "invalid_target"
+            | "invalid_redirect_uri"
+            | "unsupported_token_type"
+            | "insufficient_scope" => Advice::FixConfig,
             _ => Advice::Report,
         }
     }

@@ -60,10 +60,7 @@ impl Challenge {
 
     /// Finds a parameter by its name, which knows no case.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.parameters
-            .iter()
-            .find(|(found, _)| found.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.parameters.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The error code (RFC 6750 §3.1).
@@ -85,10 +82,7 @@ impl Challenge {
 /// Reads all challenges of an answer. A value that breaks the grammar says nothing: it is left out as a whole.
 pub fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter().take(MAX_CHALLENGES);
-    values
-        .filter_map(|value| parse(value.as_bytes()).ok())
-        .flatten()
-        .collect()
+    values.filter_map(|value| parse(value.as_bytes()).ok()).flatten().collect()
 }
 
 /// Reads one field value. Bytes that are not UTF-8, which a quoted text may hold, are replaced.
@@ -106,20 +100,13 @@ pub fn parse(value: &[u8]) -> Result<Vec<Challenge>, ChallengeFlaw> {
         }
         match reader.element()? {
             Element::Parameter(name, value) => {
-                challenges
-                    .last_mut()
-                    .ok_or(ChallengeFlaw::Malformed)?
-                    .add(name, value)?;
+                challenges.last_mut().ok_or(ChallengeFlaw::Malformed)?.add(name, value)?;
             }
             Element::Scheme(scheme) => {
                 if challenges.len() == MAX_CHALLENGES {
                     return Err(ChallengeFlaw::TooMany);
                 }
-                let mut challenge = Challenge {
-                    scheme: scheme.to_owned(),
-                    token68: None,
-                    parameters: Vec::new(),
-                };
+                let mut challenge = Challenge { scheme: scheme.to_owned(), token68: None, parameters: Vec::new() };
                 if reader.space() {
                     match reader.credentials()? {
                         Credentials::Nothing => {}
@@ -182,11 +169,7 @@ impl<'a> Reader<'a> {
 
     fn end_of_element(&mut self) -> Result<(), ChallengeFlaw> {
         self.space();
-        if self.rest.is_empty() || self.rest.starts_with(',') {
-            Ok(())
-        } else {
-            Err(ChallengeFlaw::Malformed)
-        }
+        if self.rest.is_empty() || self.rest.starts_with(',') { Ok(()) } else { Err(ChallengeFlaw::Malformed) }
     }
 
     fn element(&mut self) -> Result<Element<'a>, ChallengeFlaw> {
@@ -194,10 +177,7 @@ impl<'a> Reader<'a> {
         let after_name = self.rest;
         self.space();
         if self.rest.starts_with('=') {
-            return Ok(Element::Parameter(
-                name,
-                self.value()?.ok_or(ChallengeFlaw::Malformed)?,
-            ));
+            return Ok(Element::Parameter(name, self.value()?.ok_or(ChallengeFlaw::Malformed)?));
         }
         self.rest = after_name;
         Ok(Element::Scheme(name))
@@ -215,22 +195,11 @@ impl<'a> Reader<'a> {
             }
         }
         // `abc==` is no parameter, `abc=` ends without a value: both are padded token68.
-        let unpadded =
-            start.trim_start_matches(|char: char| char.is_ascii_alphanumeric() || "-._~+/".contains(char));
-        let rest = if unpadded.len() < start.len() {
-            unpadded.trim_start_matches('=')
-        } else {
-            start
-        };
-        let (token, rest) = start
-            .split_at_checked(start.len().saturating_sub(rest.len()))
-            .unwrap_or(("", start));
+        let unpadded = start.trim_start_matches(|char: char| char.is_ascii_alphanumeric() || "-._~+/".contains(char));
+        let rest = if unpadded.len() < start.len() { unpadded.trim_start_matches('=') } else { start };
+        let (token, rest) = start.split_at_checked(start.len().saturating_sub(rest.len())).unwrap_or(("", start));
         self.rest = rest;
-        if token.is_empty() {
-            Err(ChallengeFlaw::Malformed)
-        } else {
-            Ok(Credentials::Token68(token))
-        }
+        if token.is_empty() { Err(ChallengeFlaw::Malformed) } else { Ok(Credentials::Token68(token)) }
     }
 
     /// Reads `=` and a value, if that is what comes.
@@ -251,12 +220,9 @@ impl<'a> Reader<'a> {
 
     /// Reads a token (RFC 9110 §5.6.2).
     fn token(&mut self) -> Option<&'a str> {
-        let rest = self.rest.trim_start_matches(|char: char| {
-            char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char)
-        });
-        let (token, rest) = self
-            .rest
-            .split_at_checked(self.rest.len().saturating_sub(rest.len()))?;
+        let rest =
+            self.rest.trim_start_matches(|char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char));
+        let (token, rest) = self.rest.split_at_checked(self.rest.len().saturating_sub(rest.len()))?;
         self.rest = rest;
         (!token.is_empty()).then_some(token)
     }

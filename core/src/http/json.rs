@@ -109,22 +109,10 @@ impl Object {
         let mark = bytes.len().saturating_sub(text.len());
         let text = core::str::from_utf8(text).map_err(|error| JsonError {
             at: error.valid_up_to(),
-            flaw: if error.error_len().is_some() {
-                JsonFlaw::Encoding
-            } else {
-                JsonFlaw::Truncated
-            },
+            flaw: if error.error_len().is_some() { JsonFlaw::Encoding } else { JsonFlaw::Truncated },
         });
-        text.and_then(|text| {
-            Ok(Self {
-                members: parser::members(text)?,
-                text: Secret::new(Text(text.to_owned())),
-            })
-        })
-        .map_err(|error| JsonError {
-            at: error.at.saturating_add(mark),
-            flaw: error.flaw,
-        })
+        text.and_then(|text| Ok(Self { members: parser::members(text)?, text: Secret::new(Text(text.to_owned())) }))
+            .map_err(|error| JsonError { at: error.at.saturating_add(mark), flaw: error.flaw })
     }
 
     /// Makes the object whose members are these strings: what a form says, read as JSON.
@@ -134,9 +122,7 @@ impl Object {
     pub fn of_strings(members: &[(&str, &str)]) -> Result<Self, JsonError> {
         // The buffer is made in its final size: a buffer that grows leaves copies behind.
         let room = members.iter().fold(2_usize, |room, (name, value)| {
-            room.saturating_add(value::escaped_len(name))
-                .saturating_add(value::escaped_len(value))
-                .saturating_add(6)
+            room.saturating_add(value::escaped_len(name)).saturating_add(value::escaped_len(value)).saturating_add(6)
         });
         let mut text = Text(String::with_capacity(room));
         text.0.push('{');
@@ -149,10 +135,7 @@ impl Object {
         }
         text.0.push('}');
         let text = Secret::new(text);
-        Ok(Self {
-            members: parser::members(&text.expose().0)?,
-            text,
-        })
+        Ok(Self { members: parser::members(&text.expose().0)?, text })
     }
 
     /// Finds a member by its name.
@@ -160,11 +143,7 @@ impl Object {
         let text = self.expose();
         let member = self.members.iter().find(|member| {
             let written = member.name.of(text);
-            if member.name_escaped {
-                value::unescape(written) == name
-            } else {
-                written == name
-            }
+            if member.name_escaped { value::unescape(written) == name } else { written == name }
         })?;
         Some(Value::of(member.value.of(text)))
     }
@@ -172,12 +151,7 @@ impl Object {
     /// Goes through the members in the order in which they stand.
     pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, Value<'_>)> {
         let text = self.expose();
-        self.members.iter().map(move |member| {
-            (
-                value::unescape(member.name.of(text)),
-                Value::of(member.value.of(text)),
-            )
-        })
+        self.members.iter().map(move |member| (value::unescape(member.name.of(text)), Value::of(member.value.of(text))))
     }
 
     /// How many members there are.
@@ -212,10 +186,7 @@ impl Object {
     /// Makes a second copy, which is wiped on its own.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self {
-            text: self.text.duplicate(),
-            members: self.members.clone(),
-        }
+        Self { text: self.text.duplicate(), members: self.members.clone() }
     }
 }
 

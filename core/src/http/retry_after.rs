@@ -49,22 +49,12 @@ pub fn http_date(text: &str) -> Option<Timestamp> {
         [day, month, year, time]
     };
     // asctime writes a day of one digit after a second space, which `words` leaves in place.
-    let day = day
-        .strip_prefix(' ')
-        .map_or_else(|| number(day, 2), |digit| number(digit, 1))?;
+    let day = day.strip_prefix(' ').map_or_else(|| number(day, 2), |digit| number(digit, 1))?;
     moment(day, month, number(year, 4)?, time)
 }
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const LONG_WEEKDAYS: [&str; 7] = [
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-];
+const LONG_WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// Each month's name and how many days of a common year lie before it and in it.
 const MONTHS: [(&str, u64, u64); 12] = [
@@ -109,11 +99,7 @@ fn moment(day: u64, month: &str, year: u64, time: &str) -> Option<Timestamp> {
         return None;
     }
     let mut parts = time.split(':');
-    let [hour, minute, second] = [
-        number(parts.next()?, 2)?,
-        number(parts.next()?, 2)?,
-        number(parts.next()?, 2)?,
-    ];
+    let [hour, minute, second] = [number(parts.next()?, 2)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?];
     // RFC 9110 allows a leap second.
     if parts.next().is_some() || hour > 23 || minute > 59 || second > 60 {
         return None;
@@ -129,14 +115,8 @@ fn moment(day: u64, month: &str, year: u64, time: &str) -> Option<Timestamp> {
         .saturating_add(*before)
         .saturating_add(u64::from(leap && past_february))
         .saturating_add(day.saturating_sub(1));
-    let seconds = days
-        .saturating_mul(24)
-        .saturating_add(hour)
-        .saturating_mul(60)
-        .saturating_add(minute);
-    Some(Timestamp::from_secs(
-        seconds.saturating_mul(60).saturating_add(second),
-    ))
+    let seconds = days.saturating_mul(24).saturating_add(hour).saturating_mul(60).saturating_add(minute);
+    Some(Timestamp::from_secs(seconds.saturating_mul(60).saturating_add(second)))
 }
 
 #[cfg(test)]

@@ -37,10 +37,7 @@ impl UrlPolicy {
     /// Dangerous: whoever controls the metadata then makes this program send requests into its own network.
     #[must_use]
     pub fn dangerous_allow_private_addresses(self) -> Self {
-        Self {
-            private_addresses: true,
-            ..self
-        }
+        Self { private_addresses: true, ..self }
     }
 
     /// Allows redirect URIs at `http://localhost`.
@@ -49,10 +46,7 @@ impl UrlPolicy {
     /// `127.0.0.1`; some servers register nothing but the name.
     #[must_use]
     pub fn with_localhost_redirects(self) -> Self {
-        Self {
-            localhost_redirects: true,
-            ..self
-        }
+        Self { localhost_redirects: true, ..self }
     }
 
     /// Reads a URL from text and judges it.
@@ -86,11 +80,7 @@ impl UrlPolicy {
         if url.fragment().is_some() {
             return Err(UrlFlaw::Fragment);
         }
-        if secure || is_loopback(&host) {
-            Ok(())
-        } else {
-            Err(UrlFlaw::Insecure)
-        }
+        if secure || is_loopback(&host) { Ok(()) } else { Err(UrlFlaw::Insecure) }
     }
 
     /// Reads an issuer: a URL without query (RFC 8414 §2). Issuers are compared as text, so keep the text as well.
@@ -99,11 +89,7 @@ impl UrlPolicy {
     /// As [`parse`](Self::parse), and [`UrlFlaw::Query`].
     pub fn issuer(&self, text: &str) -> Result<Url, UrlFlaw> {
         let url = self.parse(text)?;
-        if url.query().is_some() {
-            Err(UrlFlaw::Query)
-        } else {
-            Ok(url)
-        }
+        if url.query().is_some() { Err(UrlFlaw::Query) } else { Ok(url) }
     }
 
     /// Reads a redirect URI: `https`, `http` to a loopback literal, or a private-use scheme with a dot in it
@@ -130,9 +116,7 @@ impl UrlPolicy {
         }
         let url = parse_web_url(text)?;
         match self.check(&url) {
-            Err(UrlFlaw::Insecure) if self.localhost_redirects && url.host_str() == Some("localhost") => {
-                Ok(url)
-            }
+            Err(UrlFlaw::Insecure) if self.localhost_redirects && url.host_str() == Some("localhost") => Ok(url),
             verdict => verdict.map(|()| url),
         }
     }
@@ -163,11 +147,7 @@ impl UrlPolicy {
                 !name.eq_ignore_ascii_case("localhost") && !name.to_ascii_lowercase().ends_with(".localhost")
             }
         };
-        if public {
-            Ok(Reach::Public)
-        } else {
-            Err(UrlFlaw::PrivateAddress)
-        }
+        if public { Ok(Reach::Public) } else { Err(UrlFlaw::PrivateAddress) }
     }
 }
 
@@ -190,11 +170,7 @@ fn check_text(text: &str) -> Result<(), UrlFlaw> {
         return Err(UrlFlaw::TooLong);
     }
     let illegal = |byte: u8| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte);
-    if text.bytes().any(illegal) {
-        Err(UrlFlaw::Unparsable)
-    } else {
-        Ok(())
-    }
+    if text.bytes().any(illegal) { Err(UrlFlaw::Unparsable) } else { Ok(()) }
 }
 
 /// Reads an `http` or `https` URL that is written out in full.

@@ -113,12 +113,8 @@ impl SignatureAlgorithm {
     /// The hash that the algorithm uses, also for `at_hash` and `c_hash` (OpenID Connect Core §3.3.2.11).
     pub const fn hash(self) -> HashAlgorithm {
         match self {
-            SignatureAlgorithm::Rs256 | SignatureAlgorithm::Ps256 | SignatureAlgorithm::Es256 => {
-                HashAlgorithm::Sha256
-            }
-            SignatureAlgorithm::Rs384 | SignatureAlgorithm::Ps384 | SignatureAlgorithm::Es384 => {
-                HashAlgorithm::Sha384
-            }
+            SignatureAlgorithm::Rs256 | SignatureAlgorithm::Ps256 | SignatureAlgorithm::Es256 => HashAlgorithm::Sha256,
+            SignatureAlgorithm::Rs384 | SignatureAlgorithm::Ps384 | SignatureAlgorithm::Es384 => HashAlgorithm::Sha384,
             SignatureAlgorithm::Rs512
             | SignatureAlgorithm::Ps512
             | SignatureAlgorithm::Es512

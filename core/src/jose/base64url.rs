@@ -17,9 +17,6 @@ pub(super) fn decode_into<'b>(text: &str, buffer: &'b mut [u8]) -> Option<&'b [u
 /// Whether `text` is the right spelling of `bytes`; at most 64 bytes are compared, without telling how many agree.
 pub(super) fn spells(text: &str, bytes: &[u8]) -> bool {
     let mut buffer = [0; 86];
-    let written = URL_SAFE_NO_PAD
-        .encode_slice(bytes, &mut buffer)
-        .ok()
-        .and_then(|len| buffer.get(..len));
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut buffer).ok().and_then(|len| buffer.get(..len));
     written.is_some_and(|written| subtle::ConstantTimeEq::ct_eq(written, text.as_bytes()).into())
 }

@@ -37,12 +37,7 @@ impl Checks<'_> {
     ) -> Result<T, E> {
         if let Some(observer) = self.observer.as_deref_mut() {
             let (expected, found) = facts();
-            observer.check(&Check {
-                name,
-                expected: &expected,
-                found: &found,
-                passed: result.is_ok(),
-            });
+            observer.check(&Check { name, expected: &expected, found: &found, passed: result.is_ok() });
         }
         result
     }
@@ -68,10 +63,7 @@ pub(super) fn check(
     let issuer = issuer(claims, rules, checks)?;
     let subject = subject(claims, rules, checks)?;
     audience(claims, rules, checks)?;
-    let clock = Clock {
-        now,
-        skew: rules.skew,
-    };
+    let clock = Clock { now, skew: rules.skew };
     let expires_at = expiry(claims, clock, checks)?;
     let issued_at = issue(claims, rules, clock, checks)?;
     not_before(claims, clock, checks)?;
@@ -80,12 +72,7 @@ pub(super) fn check(
     nonce(claims, rules, checks)?;
     hash("at_hash", claims, rules.access_token, algorithm, crypto, checks)?;
     hash("c_hash", claims, rules.code, algorithm, crypto, checks)?;
-    Ok(Essentials {
-        issuer,
-        subject,
-        issued_at,
-        expires_at,
-    })
+    Ok(Essentials { issuer, subject, issued_at, expires_at })
 }
 
 fn issuer(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) -> Result<String, Error> {
@@ -107,9 +94,7 @@ fn subject(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) -
     let found = claims.get("sub");
     let result = match &found {
         None => Err(missing("sub")),
-        Some(Value::String(sub)) if sub.is_empty() || sub.len() > SUBJECT_LIMIT => {
-            Err(wrong("sub", None, None))
-        }
+        Some(Value::String(sub)) if sub.is_empty() || sub.len() > SUBJECT_LIMIT => Err(wrong("sub", None, None)),
         Some(Value::String(sub)) if rules.subject.is_some_and(|expected| expected != sub) => {
             Err(wrong("sub", None, None))
         }
@@ -118,21 +103,14 @@ fn subject(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) -
     };
     // It names a person, so it is not shown.
     checks.require("sub", result, || {
-        let expected = if rules.subject.is_some() {
-            "the same person"
-        } else {
-            "1 to 255 bytes"
-        };
+        let expected = if rules.subject.is_some() { "the same person" } else { "1 to 255 bytes" };
         (expected.to_owned(), hidden(found.as_ref()))
     })?;
     string(found, "sub")
 }
 
 fn string(claim: Option<Value<'_>>, name: &'static str) -> Result<String, Error> {
-    claim
-        .and_then(Value::into_string)
-        .map(Cow::into_owned)
-        .ok_or_else(|| missing(name))
+    claim.and_then(Value::into_string).map(Cow::into_owned).ok_or_else(|| missing(name))
 }
 
 fn audience(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) -> Result<(), Error> {
@@ -145,35 +123,20 @@ fn audience(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) 
         Some(Value::String(azp)) => Some(azp == rules.client_id),
         Some(_) => Some(false),
     };
-    let others_trusted = || {
-        all().all(|one| {
-            one == rules.client_id || rules.trusted_audiences.iter().any(|trusted| *trusted == one)
-        })
-    };
+    let others_trusted =
+        || all().all(|one| one == rules.client_id || rules.trusted_audiences.iter().any(|trusted| *trusted == one));
     let result = match &found {
         None => Err(missing("aud")),
-        Some(Value::Array(array)) if array.iter().any(|one| one.into_string().is_none()) => {
-            Err(wrong_audience())
-        }
+        Some(Value::Array(array)) if array.iter().any(|one| one.into_string().is_none()) => Err(wrong_audience()),
         Some(_) if !all().any(|one| one == rules.client_id) => Err(wrong_audience()),
         // A token for several audiences is meant for the client only if it says who asked for it.
-        Some(_) if all().nth(1).is_some() && (authorized.is_none() || !others_trusted()) => {
-            Err(wrong_audience())
-        }
+        Some(_) if all().nth(1).is_some() && (authorized.is_none() || !others_trusted()) => Err(wrong_audience()),
         Some(_) => Ok(()),
     };
-    checks.require("aud", result, || {
-        (rules.client_id.to_owned(), shown(found.as_ref()))
-    })?;
+    checks.require("aud", result, || (rules.client_id.to_owned(), shown(found.as_ref())))?;
     if let Some(authorized) = authorized {
-        let result = if authorized {
-            Ok(())
-        } else {
-            Err(wrong("azp", Some(rules.client_id), azp.as_ref()))
-        };
-        checks.require("azp", result, || {
-            (rules.client_id.to_owned(), shown(azp.as_ref()))
-        })?;
+        let result = if authorized { Ok(()) } else { Err(wrong("azp", Some(rules.client_id), azp.as_ref())) };
+        checks.require("azp", result, || (rules.client_id.to_owned(), shown(azp.as_ref())))?;
     }
     Ok(())
 }
@@ -185,12 +148,7 @@ pub(super) fn audiences(aud: Option<Value<'_>>) -> impl Iterator<Item = Cow<'_, 
         Some(Value::Array(several)) => (None, Some(several)),
         _ => (None, None),
     };
-    one.into_iter().chain(
-        several
-            .into_iter()
-            .flat_map(Array::iter)
-            .filter_map(Value::into_string),
-    )
+    one.into_iter().chain(several.into_iter().flat_map(Array::iter).filter_map(Value::into_string))
 }
 
 #[derive(Clone, Copy)]
@@ -212,67 +170,33 @@ impl Clock {
 
     fn wrong(self, claim: &'static str, moment: Timestamp) -> Error {
         let value = i64::try_from(moment.as_secs()).unwrap_or(i64::MAX);
-        Error::Security(SecurityError::Time {
-            claim,
-            value,
-            now: self.now.as_secs(),
-        })
+        Error::Security(SecurityError::Time { claim, value, now: self.now.as_secs() })
     }
 }
 
 fn expiry(claims: &Object, clock: Clock, checks: &mut Checks<'_>) -> Result<Timestamp, Error> {
     let found = claims.get("exp");
-    let result = moment(found.as_ref(), "exp").and_then(|moment| {
-        if clock.is_past(moment) {
-            Err(clock.wrong("exp", moment))
-        } else {
-            Ok(moment)
-        }
-    });
-    checks.require("exp", result, || {
-        (format!("after {}", clock.now.as_secs()), shown(found.as_ref()))
-    })
+    let result = moment(found.as_ref(), "exp")
+        .and_then(|moment| if clock.is_past(moment) { Err(clock.wrong("exp", moment)) } else { Ok(moment) });
+    checks.require("exp", result, || (format!("after {}", clock.now.as_secs()), shown(found.as_ref())))
 }
 
-fn issue(
-    claims: &Object,
-    rules: &IdTokenRules<'_>,
-    clock: Clock,
-    checks: &mut Checks<'_>,
-) -> Result<Timestamp, Error> {
+fn issue(claims: &Object, rules: &IdTokenRules<'_>, clock: Clock, checks: &mut Checks<'_>) -> Result<Timestamp, Error> {
     let found = claims.get("iat");
     let result = moment(found.as_ref(), "iat").and_then(|moment| {
-        let too_old = rules
-            .max_issued_age
-            .is_some_and(|age| clock.is_past(moment.plus(age)));
-        if too_old || clock.is_ahead(moment) {
-            Err(clock.wrong("iat", moment))
-        } else {
-            Ok(moment)
-        }
+        let too_old = rules.max_issued_age.is_some_and(|age| clock.is_past(moment.plus(age)));
+        if too_old || clock.is_ahead(moment) { Err(clock.wrong("iat", moment)) } else { Ok(moment) }
     });
-    checks.require("iat", result, || {
-        (
-            format!("not after {}", clock.now.as_secs()),
-            shown(found.as_ref()),
-        )
-    })
+    checks.require("iat", result, || (format!("not after {}", clock.now.as_secs()), shown(found.as_ref())))
 }
 
 fn not_before(claims: &Object, clock: Clock, checks: &mut Checks<'_>) -> Result<(), Error> {
     let Some(found) = claims.get("nbf") else {
         return Ok(());
     };
-    let result = moment(Some(&found), "nbf").and_then(|moment| {
-        if clock.is_ahead(moment) {
-            Err(clock.wrong("nbf", moment))
-        } else {
-            Ok(())
-        }
-    });
-    checks.require("nbf", result, || {
-        (format!("not after {}", clock.now.as_secs()), shown(Some(&found)))
-    })
+    let result = moment(Some(&found), "nbf")
+        .and_then(|moment| if clock.is_ahead(moment) { Err(clock.wrong("nbf", moment)) } else { Ok(()) });
+    checks.require("nbf", result, || (format!("not after {}", clock.now.as_secs()), shown(Some(&found))))
 }
 
 fn authentication(
@@ -287,19 +211,11 @@ fn authentication(
     let found = claims.get("auth_time");
     let result = moment(found.as_ref(), "auth_time").and_then(|moment| {
         // Not `is_past`: a login exactly as old as asked for is young enough.
-        let too_old = rules
-            .max_age
-            .is_some_and(|age| moment.plus(age).plus(clock.skew) < clock.now);
-        if too_old || clock.is_ahead(moment) {
-            Err(clock.wrong("auth_time", moment))
-        } else {
-            Ok(())
-        }
+        let too_old = rules.max_age.is_some_and(|age| moment.plus(age).plus(clock.skew) < clock.now);
+        if too_old || clock.is_ahead(moment) { Err(clock.wrong("auth_time", moment)) } else { Ok(()) }
     });
     checks.require("auth_time", result, || {
-        let since = rules
-            .max_age
-            .map_or(Timestamp::from_secs(0), |age| clock.now.minus(age));
+        let since = rules.max_age.map_or(Timestamp::from_secs(0), |age| clock.now.minus(age));
         (format!("not before {}", since.as_secs()), shown(found.as_ref()))
     })
 }
@@ -325,9 +241,7 @@ fn nonce(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) -> 
         (NonceRule::Absent, None) => (Ok(()), ABSENT),
         (NonceRule::Absent, Some(_)) => (Err(wrong("nonce", None, None)), ABSENT),
         (NonceRule::Equal(_), None) => (Err(missing("nonce")), HIDDEN),
-        (NonceRule::Equal(nonce), Some(Value::String(found))) if nonce.matches(found.as_bytes()) => {
-            (Ok(()), HIDDEN)
-        }
+        (NonceRule::Equal(nonce), Some(Value::String(found))) if nonce.matches(found.as_bytes()) => (Ok(()), HIDDEN),
         (NonceRule::Equal(_), Some(_)) => (Err(wrong("nonce", None, None)), HIDDEN),
     };
     checks.require("nonce", result, || (expected.to_owned(), hidden(found.as_ref())))
@@ -351,11 +265,7 @@ fn hash(
             let digest = crypto.hash(algorithm.hash(), binding.secret.expose().as_bytes());
             let digest = digest.as_bytes();
             let half = digest.get(..digest.len() / 2).unwrap_or_default();
-            if base64url::spells(found, half) {
-                Ok(())
-            } else {
-                Err(wrong(name, None, None))
-            }
+            if base64url::spells(found, half) { Ok(()) } else { Err(wrong(name, None, None)) }
         }
         (Some(_), _) => Err(wrong(name, None, None)),
     };
@@ -365,10 +275,7 @@ fn hash(
 /// Reads a `NumericDate`: a number, rounded down, between 1970 and the year 9999.
 pub(super) fn numeric_date(value: &Value<'_>) -> Option<Timestamp> {
     match value {
-        Value::Number(number) => number
-            .floor_u64()
-            .filter(|seconds| *seconds < END_OF_TIME)
-            .map(Timestamp::from_secs),
+        Value::Number(number) => number.floor_u64().filter(|seconds| *seconds < END_OF_TIME).map(Timestamp::from_secs),
         Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
@@ -391,11 +298,7 @@ fn wrong(claim: &'static str, expected: Option<&str>, found: Option<&Value<'_>>)
 }
 
 fn hidden(value: Option<&Value<'_>>) -> String {
-    if value.is_some() {
-        HIDDEN.to_owned()
-    } else {
-        ABSENT.to_owned()
-    }
+    if value.is_some() { HIDDEN.to_owned() } else { ABSENT.to_owned() }
 }
 
 /// What a claim says, safe to print and cut.
@@ -407,11 +310,7 @@ fn shown(value: Option<&Value<'_>>) -> String {
         Some(Value::Number(number)) => safe_text(number.as_str()),
         Some(Value::String(text)) => safe_text(text),
         Some(Value::Array(array)) => {
-            let members: Vec<_> = array
-                .iter()
-                .take(4)
-                .map(|one| one.into_string().unwrap_or("?".into()))
-                .collect();
+            let members: Vec<_> = array.iter().take(4).map(|one| one.into_string().unwrap_or("?".into())).collect();
             safe_text(&format!("[{}]", members.join(", ")))
         }
         Some(Value::Object(_)) => "{..}".to_owned(),

@@ -38,67 +38,29 @@ pub fn verify(
     let jws = Compact::cut(token.expose(), rules.endpoint)?;
     let header = jws.header()?;
     let algorithm = checks.require("alg", header.algorithm(&jws, rules.algorithms), || {
-        let allowed: Vec<_> = rules
-            .algorithms
-            .iter()
-            .map(|algorithm| algorithm.name())
-            .collect();
-        (
-            allowed.join(" "),
-            header
-                .algorithm_name()
-                .map_or("(absent)".to_owned(), |name| safe_text(&name)),
-        )
+        let allowed: Vec<_> = rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        (allowed.join(" "), header.algorithm_name().map_or("(absent)".to_owned(), |name| safe_text(&name)))
     })?;
-    let crit = if header.has_critical() {
-        Err(SecurityError::CriticalHeader)
-    } else {
-        Ok(())
-    };
-    checks.require("crit", crit, || {
-        ("(absent)".to_owned(), present(header.has_critical()))
-    })?;
+    let crit = if header.has_critical() { Err(SecurityError::CriticalHeader) } else { Ok(()) };
+    checks.require("crit", crit, || ("(absent)".to_owned(), present(header.has_critical())))?;
     let typ = header.kind("typ", &jws)?;
     let cty = header.kind("cty", &jws)?;
     checks.require("typ", kind(typ.as_deref(), cty.as_deref()), || {
-        (
-            "JWT".to_owned(),
-            typ.as_deref().map_or("(absent)".to_owned(), safe_text),
-        )
+        ("JWT".to_owned(), typ.as_deref().map_or("(absent)".to_owned(), safe_text))
     })?;
     let signature = jws.check(&header, algorithm, keys);
     checks.require("signature", signature, || {
         let kid = header.kid(&jws).ok().flatten();
-        (
-            "a key of the issuer".to_owned(),
-            kid.map_or("no kid".to_owned(), |kid| safe_text(&format!("kid {kid}"))),
-        )
+        ("a key of the issuer".to_owned(), kid.map_or("no kid".to_owned(), |kid| safe_text(&format!("kid {kid}"))))
     })?;
     let claims = jws.payload()?;
     let essentials = claims::check(&claims, algorithm, rules, now, crypto, &mut checks)?;
-    let claims::Essentials {
-        issuer,
-        subject,
-        issued_at,
-        expires_at,
-    } = essentials;
-    Ok(VerifiedIdToken {
-        token: token.duplicate(),
-        claims,
-        algorithm,
-        issuer,
-        subject,
-        issued_at,
-        expires_at,
-    })
+    let claims::Essentials { issuer, subject, issued_at, expires_at } = essentials;
+    Ok(VerifiedIdToken { token: token.duplicate(), claims, algorithm, issuer, subject, issued_at, expires_at })
 }
 
 fn present(is: bool) -> String {
-    if is {
-        "(present)".to_owned()
-    } else {
-        "(absent)".to_owned()
-    }
+    if is { "(present)".to_owned() } else { "(absent)".to_owned() }
 }
 
 /// Refuses JWTs of other kinds (RFC 8725 §3.11) and JWTs inside of JWTs.
@@ -108,9 +70,7 @@ fn kind(typ: Option<&str>, cty: Option<&str>) -> Result<(), SecurityError> {
     let is_one_of = |kinds: &[&str], found: &str| kinds.iter().any(|kind| kind.eq_ignore_ascii_case(found));
     match (typ, cty) {
         (Some(typ), _) if !is_one_of(&ACCEPTED, typ) => Err(SecurityError::JwtType(safe_text(typ))),
-        (_, Some(cty)) if is_one_of(&NESTED, cty) => {
-            Err(SecurityError::JwtType(safe_text(&format!("nested {cty}"))))
-        }
+        (_, Some(cty)) if is_one_of(&NESTED, cty) => Err(SecurityError::JwtType(safe_text(&format!("nested {cty}")))),
         _ => Ok(()),
     }
 }
@@ -178,10 +138,7 @@ impl VerifiedIdToken {
 
     /// When the person logged in (`auth_time`), if the token says so.
     pub fn auth_time(&self) -> Option<Timestamp> {
-        self.claims
-            .get("auth_time")
-            .as_ref()
-            .and_then(claims::numeric_date)
+        self.claims.get("auth_time").as_ref().and_then(claims::numeric_date)
     }
 
     /// How well the person was authenticated (`acr`).
@@ -191,11 +148,7 @@ impl VerifiedIdToken {
 
     /// By what means the person was authenticated (`amr`). What is not a string is left out.
     pub fn amr(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        claims::audiences(
-            self.claims
-                .get("amr")
-                .filter(|amr| matches!(amr, Value::Array(_))),
-        )
+        claims::audiences(self.claims.get("amr").filter(|amr| matches!(amr, Value::Array(_))))
     }
 
     /// The session at the server (`sid`).
@@ -209,13 +162,9 @@ impl VerifiedIdToken {
     /// characters in it.
     pub fn email(&self) -> Option<Cow<'_, str>> {
         self.text("email").filter(|email| {
-            let sound = !email
-                .chars()
-                .any(|char| char.is_whitespace() || char.is_control());
+            let sound = !email.chars().any(|char| char.is_whitespace() || char.is_control());
             let parts = email.split_once('@');
-            sound
-                && parts
-                    .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
+            sound && parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
         })
     }
 
@@ -249,8 +198,6 @@ impl VerifiedIdToken {
 /// Shows the issuer alone: all else is about a person.
 impl fmt::Debug for VerifiedIdToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedIdToken")
-            .field("issuer", &safe_text(&self.issuer))
-            .finish_non_exhaustive()
+        f.debug_struct("VerifiedIdToken").field("issuer", &safe_text(&self.issuer)).finish_non_exhaustive()
     }
 }

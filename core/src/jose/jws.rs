@@ -64,13 +64,7 @@ pub(super) struct Header {
 impl<'a> Compact<'a> {
     /// Cuts a token apart; allocates nothing, however many dots there are.
     pub(super) fn cut(token: &'a str, endpoint: Endpoint) -> Result<Self, Error> {
-        let too_large = || {
-            Error::Protocol(Box::new(ProtocolError {
-                endpoint,
-                rule: Rule::JwtTooLarge,
-                answer: None,
-            }))
-        };
+        let too_large = || Error::Protocol(Box::new(ProtocolError { endpoint, rule: Rule::JwtTooLarge, answer: None }));
         if token.len() > TOKEN_LIMIT {
             return Err(too_large());
         }
@@ -85,20 +79,12 @@ impl<'a> Compact<'a> {
         }
         let signed = token.len().saturating_sub(signature.len()).saturating_sub(1);
         let signed = token.get(..signed).unwrap_or_default();
-        Ok(Self {
-            endpoint,
-            signed,
-            header,
-            payload,
-            signature,
-        })
+        Ok(Self { endpoint, signed, header, payload, signature })
     }
 
     /// Reads the header.
     pub(super) fn header(&self) -> Result<Header, Error> {
-        Ok(Header {
-            object: self.object(self.header)?,
-        })
+        Ok(Header { object: self.object(self.header)? })
     }
 
     /// Reads the payload. To be called only once the signature is known to be right.
@@ -112,9 +98,7 @@ impl<'a> Compact<'a> {
     }
 
     fn object(&self, part: &str) -> Result<Object, Error> {
-        let bytes = base64url::decode(part)
-            .map(zeroize::Zeroizing::new)
-            .ok_or_else(|| self.malformed())?;
+        let bytes = base64url::decode(part).map(zeroize::Zeroizing::new).ok_or_else(|| self.malformed())?;
         Object::parse(&bytes).map_err(|_| self.malformed())
     }
 
@@ -139,17 +123,12 @@ impl<'a> Compact<'a> {
             _ => return Err(SecurityError::Key(KeyFlaw::Ambiguous).into()),
         }
         let mut buffer = [0; SIGNATURE_LIMIT / 4 * 3];
-        let signature =
-            base64url::decode_into(self.signature, &mut buffer).ok_or_else(|| self.malformed())?;
+        let signature = base64url::decode_into(self.signature, &mut buffer).ok_or_else(|| self.malformed())?;
         if usable().any(|key| key.verifies(algorithm, self.signed.as_bytes(), signature)) {
             return Ok(());
         }
         let wrong = Error::Security(SecurityError::Signature);
-        Err(if kid.is_some() {
-            VerifyError::Failed(wrong)
-        } else {
-            VerifyError::KeysMissing(wrong)
-        })
+        Err(if kid.is_some() { VerifyError::Failed(wrong) } else { VerifyError::KeysMissing(wrong) })
     }
 }
 
@@ -196,11 +175,7 @@ impl Header {
 }
 
 fn malformed(endpoint: Endpoint) -> Error {
-    Error::Protocol(Box::new(ProtocolError {
-        endpoint,
-        rule: Rule::JwtMalformed,
-        answer: None,
-    }))
+    Error::Protocol(Box::new(ProtocolError { endpoint, rule: Rule::JwtMalformed, answer: None }))
 }
 
 impl SignatureAlgorithm {

@@ -80,11 +80,7 @@ impl JwkSet {
         };
         let mut set = Self::default();
         for (at, key) in keys.iter().enumerate() {
-            let read = if at < Self::MAX_KEYS {
-                Jwk::read(&key, crypto)
-            } else {
-                Err(SkipReason::TooMany)
-            };
+            let read = if at < Self::MAX_KEYS { Jwk::read(&key, crypto) } else { Err(SkipReason::TooMany) };
             match read {
                 Ok(key) => set.keys.push(key),
                 Err(reason) => set.skip(&key, reason),
@@ -95,18 +91,11 @@ impl JwkSet {
 
     fn skip(&mut self, key: &Value<'_>, reason: SkipReason) {
         // One entry is enough to say that there were too many.
-        if self
-            .skipped
-            .last()
-            .is_some_and(|last| last.reason == SkipReason::TooMany)
-        {
+        if self.skipped.last().is_some_and(|last| last.reason == SkipReason::TooMany) {
             return;
         }
         let kid = match key {
-            Value::Object(key) => key
-                .get("kid")
-                .and_then(Value::into_string)
-                .map(|kid| safe_text(&kid)),
+            Value::Object(key) => key.get("kid").and_then(Value::into_string).map(|kid| safe_text(&kid)),
             _ => None,
         };
         self.skipped.push(SkippedKey { kid, reason });
@@ -198,12 +187,7 @@ impl Jwk {
         };
         let kid = text(*key, "kid")?.map(Cow::into_owned);
         let numbers = numbers(*key, key_type);
-        Ok(Self {
-            kid,
-            algorithm,
-            key_type,
-            key: numbers.and_then(|numbers| crypto.import(&numbers)),
-        })
+        Ok(Self { kid, algorithm, key_type, key: numbers.and_then(|numbers| crypto.import(&numbers)) })
     }
 }
 
@@ -218,9 +202,9 @@ fn text<'a>(key: Nested<'a>, member: &str) -> Result<Option<Cow<'a, str>>, SkipR
 fn may_verify(key: Nested<'_>) -> Result<bool, SkipReason> {
     match key.get("key_ops") {
         None => Ok(true),
-        Some(Value::Array(operations)) => Ok(operations
-            .iter()
-            .any(|it| it.into_string().is_some_and(|it| it == "verify"))),
+        Some(Value::Array(operations)) => {
+            Ok(operations.iter().any(|it| it.into_string().is_some_and(|it| it == "verify")))
+        }
         Some(_) => Err(SkipReason::Malformed),
     }
 }
@@ -228,8 +212,7 @@ fn may_verify(key: Nested<'_>) -> Result<bool, SkipReason> {
 fn numbers(key: Nested<'_>, key_type: KeyType) -> Result<PublicKey, KeyFlaw> {
     let number = |member: &str| {
         let text = key.get(member).and_then(Value::into_string);
-        text.and_then(|text| base64url::decode(&text))
-            .ok_or(KeyFlaw::Malformed)
+        text.and_then(|text| base64url::decode(&text)).ok_or(KeyFlaw::Malformed)
     };
     match key_type {
         KeyType::Rsa => PublicKey::rsa(&number("n")?, &number("e")?),

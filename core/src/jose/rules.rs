@@ -118,9 +118,7 @@ impl IssuerRule {
                 let tid = tid.filter(|tid| is_tenant(tid))?;
                 Some(Cow::Owned(issuer.replace(TENANT, tid)))
             }
-            IssuerRule::Exact | IssuerRule::TrailingSlash | IssuerRule::TenantTemplate => {
-                Some(Cow::Borrowed(issuer))
-            }
+            IssuerRule::Exact | IssuerRule::TrailingSlash | IssuerRule::TenantTemplate => Some(Cow::Borrowed(issuer)),
         }
     }
 
@@ -139,8 +137,5 @@ const TENANT: &str = "{tenantid}";
 
 /// A tenant's id becomes part of a URL, so it must not bring a slash or anything else that means something there.
 fn is_tenant(tid: &str) -> bool {
-    !tid.is_empty()
-        && tid
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !tid.is_empty() && tid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -59,11 +59,7 @@ enum Asked {
 impl Connection {
     /// A connection on which nothing has come yet.
     pub fn new(reception: &Reception) -> Self {
-        Self {
-            reception: reception.clone(),
-            bytes: Zeroizing::new(Vec::new()),
-            stage: Stage::Line,
-        }
+        Self { reception: reception.clone(), bytes: Zeroizing::new(Vec::new()), stage: Stage::Line }
     }
 
     /// Takes the next bytes in. After anything but [`Heard::More`] the rest of what comes is to be dropped.
@@ -109,11 +105,7 @@ impl Connection {
         let mut fields = [EMPTY_HEADER; 1];
         match Request::new(&mut fields).parse(&self.bytes) {
             Ok(Status::Partial) if length > 2 => {
-                self.stage = Stage::Fields {
-                    start: length,
-                    line: length,
-                    count: 0,
-                };
+                self.stage = Stage::Fields { start: length, line: length, count: 0 };
                 Heard::More
             }
             Ok(Status::Partial | Status::Complete(_)) | Err(_) => Heard::Answer(Reply::text(400)),
@@ -129,16 +121,8 @@ impl Connection {
         }
         if !matches!(self.bytes.get(line..), Some(b"\n" | b"\r\n")) {
             let count = count.saturating_add(1);
-            self.stage = Stage::Fields {
-                start,
-                line: length,
-                count,
-            };
-            return if count > FIELDS_COUNT {
-                Heard::Answer(Reply::text(431))
-            } else {
-                Heard::More
-            };
+            self.stage = Stage::Fields { start, line: length, count };
+            return if count > FIELDS_COUNT { Heard::Answer(Reply::text(431)) } else { Heard::More };
         }
         match asked(&self.bytes, &self.reception) {
             Err(reply) => Heard::Answer(reply),
@@ -194,9 +178,7 @@ fn asked(bytes: &[u8], reception: &Reception) -> Result<Asked, Reply> {
     let chunked = count(head.headers, "transfer-encoding") > 0;
     let length = length(head.headers)?;
     match reception.mode() {
-        ResponseMode::Query | ResponseMode::Fragment if chunked || length.unwrap_or(0) > 0 => {
-            Err(Reply::text(400))
-        }
+        ResponseMode::Query | ResponseMode::Fragment if chunked || length.unwrap_or(0) > 0 => Err(Reply::text(400)),
         ResponseMode::Query | ResponseMode::Fragment => Ok(Asked::Query(query.to_owned())),
         ResponseMode::FormPost if chunked => Err(Reply::text(411)),
         ResponseMode::FormPost if !is_form(head.headers) => Err(Reply::text(415)),
@@ -209,18 +191,12 @@ fn asked(bytes: &[u8], reception: &Reception) -> Result<Asked, Reply> {
 }
 
 fn count(fields: &[Header<'_>], name: &str) -> usize {
-    fields
-        .iter()
-        .filter(|field| field.name.eq_ignore_ascii_case(name))
-        .count()
+    fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).count()
 }
 
 /// The value of a field that stands there once.
 fn only<'a>(fields: &[Header<'a>], name: &str) -> Option<&'a str> {
-    let mut values = fields
-        .iter()
-        .filter(|field| field.name.eq_ignore_ascii_case(name))
-        .map(|field| field.value);
+    let mut values = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value);
     let value = values.next()?;
     if values.next().is_some() {
         return None;

@@ -43,12 +43,7 @@ pub fn launchers(url: &Url) -> Vec<Launcher> {
     };
     let launcher = |(program, before): &(&'static str, &[&str])| Launcher {
         program,
-        arguments: before
-            .iter()
-            .copied()
-            .chain([url.as_str()])
-            .map(String::from)
-            .collect(),
+        arguments: before.iter().copied().chain([url.as_str()]).map(String::from).collect(),
     };
     table.iter().map(launcher).collect()
 }

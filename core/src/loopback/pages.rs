@@ -46,12 +46,7 @@ impl Reply {
 
     pub(super) fn not_allowed(allow: &str, method: &str) -> Self {
         let body = if method == "HEAD" { "" } else { reason(405) };
-        Self::new(
-            405,
-            &format!("Allow: {allow}\r\n"),
-            "text/plain; charset=utf-8",
-            body,
-        )
+        Self::new(405, &format!("Allow: {allow}\r\n"), "text/plain; charset=utf-8", body)
     }
 
     fn html(status: u16, body: &str) -> Self {
@@ -67,10 +62,7 @@ impl Reply {
             reason(status),
             body.len(),
         );
-        Self {
-            status,
-            bytes: text.into_bytes(),
-        }
+        Self { status, bytes: text.into_bytes() }
     }
 }
 
@@ -135,46 +127,23 @@ impl Pages {
 
     /// The login has succeeded: the tokens are in hand. Nothing less may be answered with this.
     pub fn success(&self) -> Reply {
-        let app = self.app.as_deref().map_or_else(
-            || String::from("You are logged in"),
-            |app| format!("{app} is logged in"),
-        );
-        let title = self
-            .service
-            .as_deref()
-            .map_or_else(|| app.clone(), |service| format!("{app} to {service}"));
-        page(
-            200,
-            "good",
-            &title,
-            &[self.success_text.as_deref().unwrap_or(SUCCESS_TEXT)],
-        )
+        let app =
+            self.app.as_deref().map_or_else(|| String::from("You are logged in"), |app| format!("{app} is logged in"));
+        let title = self.service.as_deref().map_or_else(|| app.clone(), |service| format!("{app} to {service}"));
+        page(200, "good", &title, &[self.success_text.as_deref().unwrap_or(SUCCESS_TEXT)])
     }
 
     /// The login has failed. `reason` is shown, cut to 1 KiB; it may be the server's own text.
     pub fn failure(&self, reason: &str) -> Reply {
-        let whose = self
-            .app
-            .as_deref()
-            .map_or_else(String::new, |app| format!(" of {app}"));
+        let whose = self.app.as_deref().map_or_else(String::new, |app| format!(" of {app}"));
         let title = format!("The login{whose} has failed");
-        page(
-            400,
-            "bad",
-            &title,
-            &[reason, "You may close this window and try again."],
-        )
+        page(400, "bad", &title, &[reason, "You may close this window and try again."])
     }
 
     /// The callback is not that of the login that is waited for, which goes on.
     pub fn refused(&self, why: BadCallback) -> Reply {
         let why = why.to_string();
-        page(
-            400,
-            "bad",
-            "This is not the login that is waited for",
-            &[&why, "If you are logging in just now, go on."],
-        )
+        page(400, "bad", "This is not the login that is waited for", &[&why, "If you are logging in just now, go on."])
     }
 
     /// The login is over, or has had its callback.
@@ -195,10 +164,7 @@ impl Pages {
 
 fn page(status: u16, class: &str, title: &str, texts: &[&str]) -> Reply {
     let title = escape(title);
-    let texts: String = texts
-        .iter()
-        .map(|text| format!("<p>{}</p>", escape(text)))
-        .collect();
+    let texts: String = texts.iter().map(|text| format!("<p>{}</p>", escape(text))).collect();
     Reply::html(
         status,
         &format!(

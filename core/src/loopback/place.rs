@@ -39,22 +39,14 @@ pub struct Place {
 impl Default for Place {
     /// A loopback literal, a port that is free, the path `/callback`.
     fn default() -> Self {
-        Self {
-            host: Host::default(),
-            ports: Vec::new(),
-            path: String::from("/callback"),
-        }
+        Self { host: Host::default(), ports: Vec::new(), path: String::from("/callback") }
     }
 }
 
 impl Place {
     /// The place of a listener that is used alone: port 8080, path `/`.
     pub fn standalone() -> Self {
-        Self {
-            host: Host::default(),
-            ports: vec![STANDALONE_PORT],
-            path: String::from("/"),
-        }
+        Self { host: Host::default(), ports: vec![STANDALONE_PORT], path: String::from("/") }
     }
 
     /// Names the host.
@@ -85,10 +77,7 @@ impl Place {
             });
         }
         if path.split('/').any(|part| part == "." || part == "..") {
-            return Err(ConfigError::Invalid {
-                setting: "redirect path",
-                why: "it has a `.` or `..` in it",
-            });
+            return Err(ConfigError::Invalid { setting: "redirect path", why: "it has a `.` or `..` in it" });
         }
         self.path = path;
         Ok(self)
@@ -152,10 +141,7 @@ impl fmt::Display for Notice {
         match self {
             Notice::Opening { service } => {
                 let service = safe_text(service);
-                write!(
-                    f,
-                    "Opening {service} in your browser. Log in to {service}, authorise, and return here after"
-                )
+                write!(f, "Opening {service} in your browser. Log in to {service}, authorise, and return here after")
             }
             Notice::OpenByHand { url } => write!(f, "Open this address in a browser:\n{url}"),
             Notice::Waiting { seconds } => write!(f, "Waiting for code, timeout in {seconds} seconds..."),

@@ -27,10 +27,7 @@ impl Reception {
     /// # Errors
     /// [`ConfigError::Url`] if it is no absolute `http` or `https` URL without user name and fragment.
     pub fn new(redirect_uri: &str, mode: ResponseMode) -> Result<Self, ConfigError> {
-        let flawed = |flaw| ConfigError::Url {
-            endpoint: Endpoint::Redirect,
-            flaw,
-        };
+        let flawed = |flaw| ConfigError::Url { endpoint: Endpoint::Redirect, flaw };
         let redirect_uri = Url::parse(redirect_uri).map_err(|_| flawed(UrlFlaw::Unparsable))?;
         if !matches!(redirect_uri.scheme(), "http" | "https") {
             return Err(flawed(UrlFlaw::Scheme));
@@ -50,12 +47,7 @@ impl Reception {
                 vec![host.to_owned(), format!("{host}:{port}")]
             }
         };
-        Ok(Self(Arc::new(Expected {
-            hosts,
-            redirect_uri,
-            mode,
-            pages: Pages::default(),
-        })))
+        Ok(Self(Arc::new(Expected { hosts, redirect_uri, mode, pages: Pages::default() })))
     }
 
     /// Answers with these pages.
@@ -63,12 +55,7 @@ impl Reception {
     pub fn with_pages(self, pages: Pages) -> Self {
         let expected = &self.0;
         let (redirect_uri, hosts) = (expected.redirect_uri.clone(), expected.hosts.clone());
-        Self(Arc::new(Expected {
-            redirect_uri,
-            hosts,
-            mode: expected.mode,
-            pages,
-        }))
+        Self(Arc::new(Expected { redirect_uri, hosts, mode: expected.mode, pages }))
     }
 
     /// The pages to answer with.
@@ -113,9 +100,6 @@ impl Reception {
     }
 
     pub(super) fn is_host(&self, host: &str) -> bool {
-        self.0
-            .hosts
-            .iter()
-            .any(|expected| expected.eq_ignore_ascii_case(host))
+        self.0.hosts.iter().any(|expected| expected.eq_ignore_ascii_case(host))
     }
 }

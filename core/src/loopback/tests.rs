@@ -33,10 +33,7 @@ fn summary(heard: Heard) -> Option<u16> {
 fn well_formed(reply: &Reply) -> String {
     let text = String::from_utf8(reply.as_bytes().to_vec()).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(
-        head.starts_with(&format!("HTTP/1.1 {} ", reply.status())),
-        "{head}"
-    );
+    assert!(head.starts_with(&format!("HTTP/1.1 {} ", reply.status())), "{head}");
     for line in [
         &format!("Content-Length: {}", body.len()),
         "Connection: close",
@@ -44,16 +41,9 @@ fn well_formed(reply: &Reply) -> String {
         "Cache-Control: no-store",
         "Referrer-Policy: no-referrer",
     ] {
-        assert_eq!(
-            head.lines().filter(|found| found == &line).count(),
-            1,
-            "{line} in {head}"
-        );
+        assert_eq!(head.lines().filter(|found| found == &line).count(), 1, "{line} in {head}");
     }
-    assert!(
-        head.contains("Content-Security-Policy: default-src 'none'; "),
-        "{head}"
-    );
+    assert!(head.contains("Content-Security-Policy: default-src 'none'; "), "{head}");
     assert!(!head.to_lowercase().contains("access-control"), "{head}");
     text
 }
@@ -75,17 +65,8 @@ fn a_browser_that_follows_the_redirect_is_heard() {
                   sec-ch-ua: \"x\"\r\nUpgrade-Insecure-Requests: 1\r\nSec-Fetch-Site: cross-site\r\n\
                   Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nCookie: other=1\r\n\r\n";
     assert_eq!(heard(&query(), chrome.as_bytes()), Some(0));
-    assert_eq!(
-        heard(&query(), get("/callback?error=access_denied&state=s").as_bytes()),
-        Some(0)
-    );
-    assert_eq!(
-        heard(
-            &query(),
-            get("/callback?code=c").replace("HTTP/1.1", "HTTP/1.0").as_bytes()
-        ),
-        Some(0)
-    );
+    assert_eq!(heard(&query(), get("/callback?error=access_denied&state=s").as_bytes()), Some(0));
+    assert_eq!(heard(&query(), get("/callback?code=c").replace("HTTP/1.1", "HTTP/1.0").as_bytes()), Some(0));
 }
 
 fn parameters(reception: &Reception, request: &str) -> CallbackParams {
@@ -103,21 +84,13 @@ fn a_23_parameters_are_read_in_any_order_and_decoded_once() {
         "/callback?state=s&x&code=a%2Bb%252Bc&",
     ] {
         let found = parameters(&query(), &get(target));
-        assert!(
-            found.code().unwrap().matches("a+b%2Bc") && found.state().unwrap().matches("s"),
-            "{target}"
-        );
+        assert!(found.code().unwrap().matches("a+b%2Bc") && found.state().unwrap().matches("s"), "{target}");
     }
     let body = "code=a%2Bb%252Bc&state=s";
     let post = format!("{HOST}{FORM}Content-Length: {}\r\n", body.len());
     let found = parameters(&form(), &with("POST", &post, body));
-    assert!(
-        found.code().unwrap().matches("a+b%2Bc"),
-        "and nothing of the query is read"
-    );
-    let pasted = query()
-        .pasted("http://127.0.0.1:4711/callback?code=a%2Bb%252Bc&state=s")
-        .unwrap();
+    assert!(found.code().unwrap().matches("a+b%2Bc"), "and nothing of the query is read");
+    let pasted = query().pasted("http://127.0.0.1:4711/callback?code=a%2Bb%252Bc&state=s").unwrap();
     assert!(pasted.code().unwrap().matches("a+b%2Bc"));
     let fragment = Reception::new(URI, ResponseMode::Fragment).unwrap();
     let pasted = fragment.pasted("http://127.0.0.1:4711/callback#state=s").unwrap();
@@ -126,23 +99,10 @@ fn a_23_parameters_are_read_in_any_order_and_decoded_once() {
 
 #[test]
 fn a_callback_that_cannot_be_read_is_answered_and_reaches_no_flow() {
-    for bad in [
-        "code=a&code=b&state=s",
-        "code=%ff&state=s",
-        "code=%zz",
-        "error=x&error=y",
-    ] {
-        assert_eq!(
-            heard(&query(), get(&format!("/callback?{bad}")).as_bytes()),
-            Some(400),
-            "{bad}"
-        );
+    for bad in ["code=a&code=b&state=s", "code=%ff&state=s", "code=%zz", "error=x&error=y"] {
+        assert_eq!(heard(&query(), get(&format!("/callback?{bad}")).as_bytes()), Some(400), "{bad}");
         let length = format!("{HOST}{FORM}Content-Length: {}\r\n", bad.len());
-        assert_eq!(
-            heard(&form(), with("POST", &length, bad).as_bytes()),
-            Some(400),
-            "{bad}"
-        );
+        assert_eq!(heard(&form(), with("POST", &length, bad).as_bytes()), Some(400), "{bad}");
         assert!(query().pasted(&format!("{URI}?{bad}")).is_err(), "{bad}");
     }
 }
@@ -159,30 +119,17 @@ fn lb_04_a_foreign_host_or_a_script_is_refused_without_cors() {
         ("Host: 127.0.0.1:4712\r\n", 421),
         ("Host: [::1]:4711\r\n", 421),
         ("Host: 127.0.0.1:4711@evil.test\r\n", 421),
-        (
-            "Host: 127.0.0.1:4711\r\nSec-Fetch-Mode: cors\r\nOrigin: https://evil.test\r\n",
-            403,
-        ),
+        ("Host: 127.0.0.1:4711\r\nSec-Fetch-Mode: cors\r\nOrigin: https://evil.test\r\n", 403),
         ("Host: 127.0.0.1:4711\r\nSec-Fetch-Mode: no-cors\r\n", 403),
-        (
-            "Host: 127.0.0.1:4711\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Mode: cors\r\n",
-            403,
-        ),
+        ("Host: 127.0.0.1:4711\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Mode: cors\r\n", 403),
         ("hOST:127.0.0.1:4711\r\n", 0),
     ];
     for (fields, expected) in rows {
-        assert_eq!(
-            heard(&query(), with("GET", fields, "").as_bytes()),
-            Some(*expected),
-            "{fields}"
-        );
+        assert_eq!(heard(&query(), with("GET", fields, "").as_bytes()), Some(*expected), "{fields}");
     }
     let preflight = "Host: 127.0.0.1:4711\r\nOrigin: https://evil.test\r\nAccess-Control-Request-Method: GET\r\n\
                      Access-Control-Request-Private-Network: true\r\n";
-    assert_eq!(
-        heard(&query(), with("OPTIONS", preflight, "").as_bytes()),
-        Some(405)
-    );
+    assert_eq!(heard(&query(), with("OPTIONS", preflight, "").as_bytes()), Some(405));
 }
 
 #[test]
@@ -201,123 +148,59 @@ fn lb_05_another_path_or_method_is_refused() {
         ("http://127.0.0.1:4711/callback?code=c", 400),
     ];
     for (target, expected) in rows {
-        assert_eq!(
-            heard(&query(), get(target).as_bytes()),
-            Some(*expected),
-            "{target}"
-        );
+        assert_eq!(heard(&query(), get(target).as_bytes()), Some(*expected), "{target}");
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "get", "G"] {
-        assert_eq!(
-            heard(&query(), with(method, HOST, "").as_bytes()),
-            Some(405),
-            "{method}"
-        );
+        assert_eq!(heard(&query(), with(method, HOST, "").as_bytes()), Some(405), "{method}");
     }
-    assert_eq!(
-        heard(&query(), get("/").replacen("GET", "POST", 1).as_bytes()),
-        Some(404)
-    );
+    assert_eq!(heard(&query(), get("/").replacen("GET", "POST", 1).as_bytes()), Some(404));
 }
 
 #[test]
 fn ar_28_head_and_options_are_not_allowed_and_are_told_what_is() {
     for (reception, allow) in [(query(), "Allow: GET"), (form(), "Allow: POST")] {
         for method in ["HEAD", "OPTIONS"] {
-            let Heard::Answer(reply) = Connection::new(&reception).receive(with(method, HOST, "").as_bytes())
-            else {
+            let Heard::Answer(reply) = Connection::new(&reception).receive(with(method, HOST, "").as_bytes()) else {
                 panic!("{method} is no callback");
             };
             assert_eq!(reply.status(), 405);
             let text = String::from_utf8(reply.as_bytes().to_vec()).unwrap();
             assert!(text.contains(&format!("\r\n{allow}\r\n")), "{text}");
-            assert_eq!(
-                method == "HEAD",
-                text.ends_with("\r\n\r\n"),
-                "the answer to HEAD has no body: {text}"
-            );
+            assert_eq!(method == "HEAD", text.ends_with("\r\n\r\n"), "the answer to HEAD has no body: {text}");
         }
     }
 }
 
 #[test]
 fn ar_20_a_form_post_is_read_and_everything_else_in_its_place_is_refused() {
-    let post =
-        |fields: &str, body: &str| heard(&form(), with("POST", &format!("{HOST}{fields}"), body).as_bytes());
+    let post = |fields: &str, body: &str| heard(&form(), with("POST", &format!("{HOST}{fields}"), body).as_bytes());
     let body = "error=access_denied&state=s";
     let length = format!("Content-Length: {}\r\n", body.len());
     assert_eq!(post(&format!("{FORM}{length}"), body), Some(0));
     assert_eq!(
-        post(
-            &format!("content-type: Application/X-WWW-Form-Urlencoded ; charset=UTF-8\r\n{length}"),
-            body
-        ),
+        post(&format!("content-type: Application/X-WWW-Form-Urlencoded ; charset=UTF-8\r\n{length}"), body),
         Some(0)
     );
-    assert_eq!(
-        post(&format!("{FORM}{length}Expect: 100-continue\r\n"), body),
-        Some(0)
-    );
-    assert_eq!(
-        post(&format!("{FORM}{length}"), body.trim_start_matches('e')),
-        None,
-        "a body that has not come whole"
-    );
-    assert_eq!(
-        post(&format!("{FORM}Content-Length: 0\r\n"), ""),
-        Some(0),
-        "judged by the flow: no state"
-    );
+    assert_eq!(post(&format!("{FORM}{length}Expect: 100-continue\r\n"), body), Some(0));
+    assert_eq!(post(&format!("{FORM}{length}"), body.trim_start_matches('e')), None, "a body that has not come whole");
+    assert_eq!(post(&format!("{FORM}Content-Length: 0\r\n"), ""), Some(0), "judged by the flow: no state");
     assert_eq!(heard(&form(), with("GET", HOST, "").as_bytes()), Some(405));
     let rows: &[(&str, u16)] = &[
-        (
-            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 3\r\n",
-            415,
-        ),
+        ("Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 3\r\n", 415),
         ("Content-Type: application/json\r\nContent-Length: 3\r\n", 415),
         ("Content-Type: text/plain\r\nContent-Length: 3\r\n", 415),
         ("Content-Length: 3\r\n", 415),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000000\r\n",
-            413,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 16385\r\n",
-            413,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 99999999999999999999999\r\n",
-            413,
-        ),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000000\r\n", 413),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 16385\r\n", 413),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 99999999999999999999999\r\n", 413),
         ("Content-Type: application/x-www-form-urlencoded\r\n", 411),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n",
-            411,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n",
-            411,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\nContent-Length: 3\r\n",
-            400,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: +3\r\n",
-            400,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: -3\r\n",
-            400,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3, 3\r\n",
-            400,
-        ),
-        (
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length:\r\n",
-            400,
-        ),
+        ("Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n", 411),
+        ("Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", 411),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\nContent-Length: 3\r\n", 400),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: +3\r\n", 400),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: -3\r\n", 400),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3, 3\r\n", 400),
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length:\r\n", 400),
     ];
     for (fields, expected) in rows {
         assert_eq!(post(fields, "a=b"), Some(*expected), "{fields}");
@@ -327,21 +210,9 @@ fn ar_20_a_form_post_is_read_and_everything_else_in_its_place_is_refused() {
 #[test]
 fn a_get_with_a_body_is_refused() {
     for fields in ["Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n"] {
-        assert_eq!(
-            heard(
-                &query(),
-                with("GET", &format!("{HOST}{fields}"), "a=b").as_bytes()
-            ),
-            Some(400)
-        );
+        assert_eq!(heard(&query(), with("GET", &format!("{HOST}{fields}"), "a=b").as_bytes()), Some(400));
     }
-    assert_eq!(
-        heard(
-            &query(),
-            with("GET", &format!("{HOST}Content-Length: 0\r\n"), "").as_bytes()
-        ),
-        Some(0)
-    );
+    assert_eq!(heard(&query(), with("GET", &format!("{HOST}Content-Length: 0\r\n"), "").as_bytes()), Some(0));
 }
 
 #[test]
@@ -349,10 +220,7 @@ fn lb_09_what_is_no_request_of_a_browser_is_answered_and_closed() {
     let long_line = format!("GET /callback?{}", "x".repeat(64 * 1024));
     let long_field = format!("GET /callback HTTP/1.1\r\n{HOST}X: {}", "x".repeat(1024 * 1024));
     let many_fields = format!("GET /callback HTTP/1.1\r\n{HOST}{}", "X: y\r\n".repeat(10_000));
-    let long_head = format!(
-        "GET /callback HTTP/1.1\r\n{HOST}{}",
-        format!("X: {}\r\n", "y".repeat(1000)).repeat(65)
-    );
+    let long_head = format!("GET /callback HTTP/1.1\r\n{HOST}{}", format!("X: {}\r\n", "y".repeat(1000)).repeat(65));
     let rows: &[(&str, &[u8], u16)] = &[
         ("64 KiB request line", long_line.as_bytes(), 414),
         ("1 MiB field", long_field.as_bytes(), 431),
@@ -360,11 +228,7 @@ fn lb_09_what_is_no_request_of_a_browser_is_answered_and_closed() {
         ("64 KiB head", long_head.as_bytes(), 431),
         ("NUL first", b"\0", 400),
         ("NUL in the target", b"GET /callback?code=\0c HTTP/1.1\r\n", 400),
-        (
-            "NUL in a field",
-            b"GET /callback HTTP/1.1\r\nHost: 127.0.0.1:4711\r\nX: a\0b\r\n\r\n",
-            400,
-        ),
+        ("NUL in a field", b"GET /callback HTTP/1.1\r\nHost: 127.0.0.1:4711\r\nX: a\0b\r\n\r\n", 400),
         ("HTTP/0.9", b"GET /callback?code=c\r\n", 400),
         ("TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
@@ -372,21 +236,9 @@ fn lb_09_what_is_no_request_of_a_browser_is_answered_and_closed() {
         ("empty line first", b"\r\n", 400),
         ("two blanks", b"GET  /callback HTTP/1.1\r\n", 400),
         ("blank in the target", b"GET /callback?code=a b HTTP/1.1\r\n", 400),
-        (
-            "blank before the colon",
-            b"GET /callback HTTP/1.1\r\nHost : 127.0.0.1:4711\r\n\r\n",
-            400,
-        ),
-        (
-            "folded field",
-            b"GET /callback HTTP/1.1\r\nHost: 127.0.0.1:4711\r\nX: a\r\n b\r\n\r\n",
-            400,
-        ),
-        (
-            "text outside ASCII",
-            "GET /callback?code=\u{e9} HTTP/1.1\r\n".as_bytes(),
-            400,
-        ),
+        ("blank before the colon", b"GET /callback HTTP/1.1\r\nHost : 127.0.0.1:4711\r\n\r\n", 400),
+        ("folded field", b"GET /callback HTTP/1.1\r\nHost: 127.0.0.1:4711\r\nX: a\r\n b\r\n\r\n", 400),
+        ("text outside ASCII", "GET /callback?code=\u{e9} HTTP/1.1\r\n".as_bytes(), 400),
     ];
     for (what, bytes, expected) in rows {
         assert_eq!(heard(&query(), bytes), Some(*expected), "{what}");
@@ -396,14 +248,8 @@ fn lb_09_what_is_no_request_of_a_browser_is_answered_and_closed() {
 #[test]
 fn nothing_is_heard_after_the_answer() {
     let mut connection = Connection::new(&query());
-    assert_eq!(
-        summary(connection.receive(get("/callback?code=c").as_bytes())),
-        Some(0)
-    );
-    assert_eq!(
-        summary(connection.receive(get("/callback?code=c").as_bytes())),
-        None
-    );
+    assert_eq!(summary(connection.receive(get("/callback?code=c").as_bytes())), Some(0));
+    assert_eq!(summary(connection.receive(get("/callback?code=c").as_bytes())), None);
     assert!(connection.receive(b"\0").is_more());
 }
 
@@ -416,36 +262,18 @@ impl Heard {
 #[test]
 fn lb_10_pages_are_static_and_escape_what_is_not() {
     let evil = "<script>alert('1')</script>&\"\u{202E}";
-    let pages = Pages::default()
-        .with_app(evil)
-        .with_service(evil)
-        .with_success_text(evil);
+    let pages = Pages::default().with_app(evil).with_service(evil).with_success_text(evil);
     for reply in [pages.success(), pages.failure(evil)] {
         let text = well_formed(&reply);
-        assert!(
-            !text.contains(evil) && !text.contains("<script>alert") && !text.contains('\u{202E}'),
-            "{text}"
-        );
-        assert!(
-            text.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;"),
-            "{text}"
-        );
+        assert!(!text.contains(evil) && !text.contains("<script>alert") && !text.contains('\u{202E}'), "{text}");
+        assert!(text.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;"), "{text}");
     }
     let failure = well_formed(&Pages::default().failure(&"<".repeat(100_000)));
     assert!(failure.len() < 8 * 1024, "the reason is cut");
     // What comes in a request comes back in no page.
-    for request in [
-        get("/callbackMARK?MARK=MARK"),
-        with("MARK", "Host: MARK\r\n", ""),
-        with("MARK", HOST, "MARK"),
-    ] {
-        let Heard::Answer(reply) = Connection::new(&query()).receive(request.as_bytes()) else {
-            panic!("{request}")
-        };
-        assert!(
-            !String::from_utf8_lossy(reply.as_bytes()).contains("MARK"),
-            "{request}"
-        );
+    for request in [get("/callbackMARK?MARK=MARK"), with("MARK", "Host: MARK\r\n", ""), with("MARK", HOST, "MARK")] {
+        let Heard::Answer(reply) = Connection::new(&query()).receive(request.as_bytes()) else { panic!("{request}") };
+        assert!(!String::from_utf8_lossy(reply.as_bytes()).contains("MARK"), "{request}");
     }
 }
 
@@ -453,28 +281,12 @@ fn lb_10_pages_are_static_and_escape_what_is_not() {
 fn pages_say_what_they_are_for() {
     let pages = Pages::default().with_app("Tool").with_service("Example");
     let rows = [
-        (
-            Pages::default().success(),
-            200,
-            "<p>Code received! You may now close this window</p>",
-        ),
+        (Pages::default().success(), 200, "<p>Code received! You may now close this window</p>"),
         (Pages::default().success(), 200, "<h1>You are logged in</h1>"),
         (pages.success(), 200, "<h1>Tool is logged in to Example</h1>"),
-        (
-            pages.clone().with_success_text("Done.").success(),
-            200,
-            "<p>Done.</p>",
-        ),
-        (
-            pages.failure("access_denied: no"),
-            400,
-            "<p>access_denied: no</p>",
-        ),
-        (
-            pages.refused(BadCallback::StateMismatch),
-            400,
-            "belongs to another login",
-        ),
+        (pages.clone().with_success_text("Done.").success(), 200, "<p>Done.</p>"),
+        (pages.failure("access_denied: no"), 400, "<p>access_denied: no</p>"),
+        (pages.refused(BadCallback::StateMismatch), 400, "belongs to another login"),
         (pages.late(), 410, "This login is over"),
         (pages.slow(), 408, "Request Timeout"),
     ];
@@ -482,11 +294,7 @@ fn pages_say_what_they_are_for() {
         assert_eq!(reply.status(), status);
         let found = well_formed(&reply);
         assert!(found.contains(text), "{text} in {found}");
-        assert_eq!(
-            found.contains("Code received!"),
-            status == 200 && !found.contains("Done."),
-            "{found}"
-        );
+        assert_eq!(found.contains("Code received!"), status == 200 && !found.contains("Done."), "{found}");
     }
 }
 
@@ -522,11 +330,7 @@ fn lb_15_a_pasted_url_is_held_to_the_same_rules() {
         "http://127.0.0.1:4711/callback\u{0}x",
     ];
     for text in bad {
-        assert_eq!(
-            query().pasted(text).unwrap_err(),
-            BadCallback::NotRedirectUri,
-            "{text}"
-        );
+        assert_eq!(query().pasted(text).unwrap_err(), BadCallback::NotRedirectUri, "{text}");
     }
     let long = format!("{URI}?code={}", "x".repeat(17 * 1024));
     assert_eq!(query().pasted(&long).unwrap_err(), BadCallback::TooLarge);
@@ -539,25 +343,12 @@ fn lb_15_a_pasted_url_is_held_to_the_same_rules() {
 
 #[test]
 fn a_reception_needs_a_redirect_uri_that_can_be_one() {
-    for uri in [
-        "callback",
-        "app.example:/cb",
-        "http://u@127.0.0.1/cb",
-        "http://127.0.0.1/cb#f",
-        "http://",
-    ] {
+    for uri in ["callback", "app.example:/cb", "http://u@127.0.0.1/cb", "http://127.0.0.1/cb#f", "http://"] {
         assert!(Reception::new(uri, ResponseMode::Query).is_err(), "{uri}");
     }
     let plain = Reception::new("http://127.0.0.1/", ResponseMode::Query).unwrap();
     for host in ["127.0.0.1", "127.0.0.1:80"] {
-        assert_eq!(
-            heard(
-                &plain,
-                format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()
-            ),
-            Some(0),
-            "{host}"
-        );
+        assert_eq!(heard(&plain, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()), Some(0), "{host}");
     }
     let v6 = Reception::new("http://[::1]:9/cb", ResponseMode::Query).unwrap();
     assert_eq!(heard(&v6, b"GET /cb HTTP/1.1\r\nHost: [::1]:9\r\n\r\n"), Some(0));
@@ -568,32 +359,12 @@ fn lb_02_the_default_place_is_a_literal_with_a_free_port() {
     let place = Place::default();
     assert_eq!(place.ports(), [0]);
     assert!(place.addresses().iter().all(core::net::IpAddr::is_loopback));
-    assert_eq!(
-        place.redirect_uri("127.0.0.1:5".parse().unwrap()),
-        "http://127.0.0.1:5/callback"
-    );
-    assert_eq!(
-        place.redirect_uri("[::1]:5".parse().unwrap()),
-        "http://[::1]:5/callback"
-    );
+    assert_eq!(place.redirect_uri("127.0.0.1:5".parse().unwrap()), "http://127.0.0.1:5/callback");
+    assert_eq!(place.redirect_uri("[::1]:5".parse().unwrap()), "http://[::1]:5/callback");
     let named = Place::default().with_host(Host::Localhost).with_ports([7, 8]);
-    assert_eq!(
-        named.redirect_uri("[::1]:8".parse().unwrap()),
-        "http://localhost:8/callback"
-    );
+    assert_eq!(named.redirect_uri("[::1]:8".parse().unwrap()), "http://localhost:8/callback");
     assert_eq!(Place::standalone().ports(), [8080]);
-    for path in [
-        "callback",
-        "",
-        "//evil.test",
-        "/a b",
-        "/a?b",
-        "/a#b",
-        "/a/../b",
-        "/%41",
-        "/\u{e9}",
-        "/a\r\n",
-    ] {
+    for path in ["callback", "", "//evil.test", "/a b", "/a?b", "/a#b", "/a/../b", "/%41", "/\u{e9}", "/a\r\n"] {
         assert!(Place::default().with_path(path).is_err(), "{path}");
     }
     assert!(Place::default().with_path("/signed-in/x.y").is_ok());
@@ -606,34 +377,19 @@ fn a_28_notices_use_the_known_words() {
         Notice::Opening { service }.to_string(),
         "Opening Example in your browser. Log in to Example, authorise, and return here after"
     );
-    assert_eq!(
-        Notice::Waiting { seconds: 120 }.to_string(),
-        "Waiting for code, timeout in 120 seconds..."
-    );
+    assert_eq!(Notice::Waiting { seconds: 120 }.to_string(), "Waiting for code, timeout in 120 seconds...");
     assert_eq!(Notice::Received.to_string(), "Code received!");
     let url = String::from("https://as.example/authorize?x=y");
-    assert_eq!(
-        Notice::OpenByHand { url }.to_string().lines().nth(1),
-        Some("https://as.example/authorize?x=y")
-    );
+    assert_eq!(Notice::OpenByHand { url }.to_string().lines().nth(1), Some("https://as.example/authorize?x=y"));
 }
 
 #[test]
 fn a_browser_is_sent_only_where_no_other_program_listens() {
-    for url in [
-        "https://as.example/",
-        "http://127.0.0.1:1/",
-        "http://[::1]:1/",
-        "http://localhost:1/",
-    ] {
+    for url in ["https://as.example/", "http://127.0.0.1:1/", "http://[::1]:1/", "http://localhost:1/"] {
         let url = url::Url::parse(url).unwrap();
         let launchers = launchers(&url);
         assert!(!launchers.is_empty(), "{url}");
-        assert!(
-            launchers
-                .iter()
-                .all(|launcher| launcher.arguments.last().map(String::as_str) == Some(url.as_str()))
-        );
+        assert!(launchers.iter().all(|launcher| launcher.arguments.last().map(String::as_str) == Some(url.as_str())));
     }
     for url in [
         "http://as.example/",
@@ -648,29 +404,12 @@ fn a_browser_is_sent_only_where_no_other_program_listens() {
 
 /// Requests that end in every way there is.
 fn requests() -> Vec<(Reception, Vec<u8>)> {
-    let form_body = with(
-        "POST",
-        &format!("{HOST}{FORM}Content-Length: 16\r\n"),
-        "code=c&state=abcMORE",
-    );
+    let form_body = with("POST", &format!("{HOST}{FORM}Content-Length: 16\r\n"), "code=c&state=abcMORE");
     let long_line = format!("GET /callback?{}", "x".repeat(17 * 1024));
-    let long_head = format!(
-        "GET /callback HTTP/1.1\r\n{HOST}X: {}\r\n\r\n",
-        "x".repeat(17 * 1024)
-    );
+    let long_head = format!("GET /callback HTTP/1.1\r\n{HOST}X: {}\r\n\r\n", "x".repeat(17 * 1024));
     let many = format!("GET /callback HTTP/1.1\r\n{HOST}{}\r\n", "X: y\r\n".repeat(101));
-    let get_requests = [
-        get("/callback?code=c"),
-        get("/"),
-        long_line,
-        long_head,
-        many,
-        with("PUT", HOST, ""),
-    ];
-    let mut all: Vec<_> = get_requests
-        .iter()
-        .map(|request| (query(), request.clone().into_bytes()))
-        .collect();
+    let get_requests = [get("/callback?code=c"), get("/"), long_line, long_head, many, with("PUT", HOST, "")];
+    let mut all: Vec<_> = get_requests.iter().map(|request| (query(), request.clone().into_bytes())).collect();
     all.push((query(), b"\x16\x03\x01\x02".to_vec()));
     all.push((query(), b"GET /callback\r\nHost: 127.0.0.1:4711\r\n\r\n".to_vec()));
     all.push((query(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()));
@@ -680,10 +419,7 @@ fn requests() -> Vec<(Reception, Vec<u8>)> {
 
 fn heard_in_pieces<'a>(reception: &Reception, pieces: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
     let mut connection = Connection::new(reception);
-    pieces
-        .map(|piece| summary(connection.receive(piece)))
-        .find(Option::is_some)
-        .flatten()
+    pieces.map(|piece| summary(connection.receive(piece))).find(Option::is_some).flatten()
 }
 
 #[test]
@@ -691,12 +427,7 @@ fn lb_09_byte_by_byte_is_heard_as_the_whole_is() {
     for (reception, bytes) in requests() {
         let whole = heard(&reception, &bytes);
         assert!(whole.is_some());
-        assert_eq!(
-            heard_in_pieces(&reception, bytes.chunks(1)),
-            whole,
-            "{:?}",
-            String::from_utf8_lossy(&bytes)
-        );
+        assert_eq!(heard_in_pieces(&reception, bytes.chunks(1)), whole, "{:?}", String::from_utf8_lossy(&bytes));
     }
 }
 

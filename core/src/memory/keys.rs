@@ -51,22 +51,14 @@ impl KeySets {
     pub(super) fn usable(&self, issuer: &str, now: Timestamp) -> Option<Arc<JwkSet>> {
         let issuer = self.find(issuer)?;
         let usable = issuer.is_fresh(now) || issuer.is_bridging(now);
-        issuer
-            .fetched
-            .as_ref()
-            .filter(|_| usable)
-            .map(|(keys, _)| Arc::clone(keys))
+        issuer.fetched.as_ref().filter(|_| usable).map(|(keys, _)| Arc::clone(keys))
     }
 
     pub(super) fn may_fetch(&self, issuer: &str, now: Timestamp) -> bool {
         let Some(issuer) = self.find(issuer) else {
             return true;
         };
-        if issuer.is_fresh(now) {
-            !is_cooling(issuer.refetched_at, now)
-        } else {
-            !issuer.is_bridging(now)
-        }
+        if issuer.is_fresh(now) { !is_cooling(issuer.refetched_at, now) } else { !issuer.is_bridging(now) }
     }
 
     pub(super) fn fetched(&mut self, issuer: &str, keys: JwkSet, now: Timestamp) -> Arc<JwkSet> {
@@ -98,11 +90,7 @@ impl KeySets {
 
     /// Changes what is known of an issuer, moves it to the end, and lets go of the oldest beyond the bound.
     fn update(&mut self, issuer: &str, change: impl FnOnce(&mut Issuer)) {
-        let known = self
-            .issuers
-            .iter()
-            .position(|known| known.name == issuer)
-            .map(|at| self.issuers.remove(at));
+        let known = self.issuers.iter().position(|known| known.name == issuer).map(|at| self.issuers.remove(at));
         let mut known = known.unwrap_or_else(|| Issuer {
             name: issuer.to_owned(),
             fetched: None,
@@ -123,7 +111,5 @@ fn elapsed(then: Timestamp, now: Timestamp) -> Option<Duration> {
 }
 
 fn is_cooling(since: Option<Timestamp>, now: Timestamp) -> bool {
-    since
-        .and_then(|since| elapsed(since, now))
-        .is_some_and(|ago| ago < COOLDOWN)
+    since.and_then(|since| elapsed(since, now)).is_some_and(|ago| ago < COOLDOWN)
 }

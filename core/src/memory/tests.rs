@@ -31,11 +31,7 @@ fn token(issuer: &str, kid: &str) -> Secret {
     let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
     let header = encode(format!(r#"{{"alg":"EdDSA","kid":"{kid}"}}"#).as_bytes());
     let claims = format!(r#"{{"iss":"{issuer}","sub":"s","aud":"c","iat":1750000000,"exp":1759999999}}"#);
-    Secret::new(format!(
-        "{header}.{}.{}",
-        encode(claims.as_bytes()),
-        encode(MarkerCrypto::SIGNATURE)
-    ))
+    Secret::new(format!("{header}.{}.{}", encode(claims.as_bytes()), encode(MarkerCrypto::SIGNATURE)))
 }
 
 /// A server whose keys change, and how often they were fetched.
@@ -84,13 +80,7 @@ impl Server {
 
 #[test]
 fn jw_36_a_rotated_key_costs_one_refetch() {
-    let (mut memory, mut server) = (
-        Memory::new(),
-        Server {
-            kid: Some("old"),
-            fetches: 0,
-        },
-    );
+    let (mut memory, mut server) = (Memory::new(), Server { kid: Some("old"), fetches: 0 });
     server.log_in(&mut memory, "old", at(0)).unwrap();
     server.kid = Some("new");
     server.log_in(&mut memory, "old", at(4)).unwrap();
@@ -103,13 +93,7 @@ fn jw_36_a_rotated_key_costs_one_refetch() {
 
 #[test]
 fn jw_36_a_key_that_was_removed_is_refused_once_the_set_is_no_longer_fresh() {
-    let (mut memory, mut server) = (
-        Memory::new(),
-        Server {
-            kid: Some("old"),
-            fetches: 0,
-        },
-    );
+    let (mut memory, mut server) = (Memory::new(), Server { kid: Some("old"), fetches: 0 });
     server.log_in(&mut memory, "old", at(0)).unwrap();
     server.kid = Some("new");
     server.log_in(&mut memory, "old", at(299)).unwrap();
@@ -119,18 +103,10 @@ fn jw_36_a_key_that_was_removed_is_refused_once_the_set_is_no_longer_fresh() {
 
 #[test]
 fn jw_37_a_thousand_random_kids_cost_one_fetch_a_minute() {
-    let (mut memory, mut server) = (
-        Memory::new(),
-        Server {
-            kid: Some("k"),
-            fetches: 0,
-        },
-    );
+    let (mut memory, mut server) = (Memory::new(), Server { kid: Some("k"), fetches: 0 });
     server.log_in(&mut memory, "k", at(0)).unwrap();
     for forged in 0..1000 {
-        let error = server
-            .log_in(&mut memory, &format!("forged-{forged}"), at(1))
-            .unwrap_err();
+        let error = server.log_in(&mut memory, &format!("forged-{forged}"), at(1)).unwrap_err();
         assert_eq!(error, Error::Security(SecurityError::Key(KeyFlaw::NotFound)));
     }
     assert_eq!(server.fetches, 2);
@@ -143,30 +119,16 @@ fn jw_37_a_thousand_random_kids_cost_one_fetch_a_minute() {
 
 #[test]
 fn jw_37_random_kids_cost_one_fetch_even_if_nothing_was_known() {
-    let (mut memory, mut server) = (
-        Memory::new(),
-        Server {
-            kid: Some("k"),
-            fetches: 0,
-        },
-    );
+    let (mut memory, mut server) = (Memory::new(), Server { kid: Some("k"), fetches: 0 });
     for forged in 0..1000 {
-        server
-            .log_in(&mut memory, &format!("forged-{forged}"), at(1))
-            .unwrap_err();
+        server.log_in(&mut memory, &format!("forged-{forged}"), at(1)).unwrap_err();
     }
     assert_eq!(server.fetches, 1);
 }
 
 #[test]
 fn jw_38_cached_keys_bridge_an_outage_for_an_hour_at_most() {
-    let (mut memory, mut server) = (
-        Memory::new(),
-        Server {
-            kid: Some("k"),
-            fetches: 0,
-        },
-    );
+    let (mut memory, mut server) = (Memory::new(), Server { kid: Some("k"), fetches: 0 });
     server.log_in(&mut memory, "k", at(0)).unwrap();
     server.kid = None;
     server.log_in(&mut memory, "k", at(299)).unwrap();
@@ -216,13 +178,7 @@ fn a_failed_refetch_keeps_the_fresh_keys_and_counts() {
 fn jw_41_keys_of_one_issuer_never_answer_for_another() {
     let mut memory = Memory::new();
     let _ = memory.keys_fetched(A, set("a"), at(0));
-    for other in [
-        B,
-        "https://a.example/",
-        "https://A.example",
-        "https://a.exampl",
-        "",
-    ] {
+    for other in [B, "https://a.example/", "https://A.example", "https://a.exampl", ""] {
         assert!(memory.keys(other, at(1)).is_none(), "{other}");
         assert!(memory.may_fetch_keys(other, at(1)));
     }

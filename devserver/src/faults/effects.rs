@@ -34,18 +34,12 @@ pub(super) fn busy(site: &Site) -> Reply {
 }
 
 pub(super) fn throttled(_: &Site) -> Reply {
-    Reply::json(
-        StatusCode::TOO_MANY_REQUESTS,
-        &json!({ "error": "temporarily_unavailable" }),
-    )
-    .with_header("retry-after", "1")
+    Reply::json(StatusCode::TOO_MANY_REQUESTS, &json!({ "error": "temporarily_unavailable" }))
+        .with_header("retry-after", "1")
 }
 
 pub(super) fn broken(_: &Site) -> Reply {
-    Reply::json(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        &json!({ "error": "invalid_grant" }),
-    )
+    Reply::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": "invalid_grant" }))
 }
 
 pub(super) fn portal(_: &Site) -> Reply {
@@ -70,54 +64,28 @@ pub(super) fn slow_down(_: &Site) -> Reply {
 }
 
 pub(super) fn silence(_: &Site) -> Reply {
-    Reply {
-        payload: Payload::Silence,
-        ..Reply::empty(StatusCode::OK)
-    }
+    Reply { payload: Payload::Silence, ..Reply::empty(StatusCode::OK) }
 }
 
 // How a success is sent.
 
 pub(super) fn lost(reply: Reply) -> Reply {
-    Reply {
-        payload: Payload::Silence,
-        ..reply
-    }
+    Reply { payload: Payload::Silence, ..reply }
 }
 
 pub(super) fn truncated(reply: Reply) -> Reply {
     let bytes = reply.whole();
     let at = bytes.len() / 2;
-    Reply {
-        payload: Payload::Cut {
-            bytes,
-            at,
-            ending: Ending::Close,
-        },
-        ..reply
-    }
+    Reply { payload: Payload::Cut { bytes, at, ending: Ending::Close }, ..reply }
 }
 
 pub(super) fn slow_drip(reply: Reply) -> Reply {
-    Reply {
-        payload: Payload::Drip {
-            bytes: reply.whole(),
-            every: DRIP,
-        },
-        ..reply
-    }
+    Reply { payload: Payload::Drip { bytes: reply.whole(), every: DRIP }, ..reply }
 }
 
 pub(super) fn endless(reply: Reply) -> Reply {
     let head = Bytes::from_static(b"{\"access_token\":\"");
-    Reply {
-        payload: Payload::Long {
-            head,
-            filler: ENDLESS,
-            tail: Bytes::new(),
-        },
-        ..reply
-    }
+    Reply { payload: Payload::Long { head, filler: ENDLESS, tail: Bytes::new() }, ..reply }
 }
 
 pub(super) fn huge(reply: Reply) -> Reply {
@@ -125,56 +93,33 @@ pub(super) fn huge(reply: Reply) -> Reply {
     let members = bytes.strip_prefix(b"{").unwrap_or_default();
     let tail = Bytes::from([b"\",".as_slice(), members].concat());
     let head = Bytes::from_static(b"{\"service_documentation\":\"");
-    Reply {
-        payload: Payload::Long {
-            head,
-            filler: HUGE,
-            tail,
-        },
-        ..reply
-    }
+    Reply { payload: Payload::Long { head, filler: HUGE, tail }, ..reply }
 }
 
 pub(super) fn form_body(reply: Reply) -> Reply {
     let members: Members = serde_json::from_slice(&reply.whole()).unwrap_or_default();
     let mut form = form_urlencoded::Serializer::new(String::new());
     for (name, value) in &members {
-        form.append_pair(
-            name,
-            &value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-        );
+        form.append_pair(name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    Reply {
-        payload: Payload::Whole(form.finish().into()),
-        ..reply
-    }
-    .with_type("application/x-www-form-urlencoded")
+    Reply { payload: Payload::Whole(form.finish().into()), ..reply }.with_type("application/x-www-form-urlencoded")
 }
 
 pub(super) fn duplicate_member(reply: Reply) -> Reply {
     let bytes = reply.whole();
     let members = bytes.strip_prefix(b"{").unwrap_or_default();
     let doubled = [b"{\"access_token\":\"another\",".as_slice(), members].concat();
-    Reply {
-        payload: Payload::Whole(doubled.into()),
-        ..reply
-    }
+    Reply { payload: Payload::Whole(doubled.into()), ..reply }
 }
 
 pub(super) fn trailing_bytes(reply: Reply) -> Reply {
     let longer = [reply.whole().as_ref(), b"{}".as_slice()].concat();
-    Reply {
-        payload: Payload::Whole(longer.into()),
-        ..reply
-    }
+    Reply { payload: Payload::Whole(longer.into()), ..reply }
 }
 
 pub(super) fn byte_order_mark(reply: Reply) -> Reply {
     let marked = ["\u{feff}".as_bytes(), reply.whole().as_ref()].concat();
-    Reply {
-        payload: Payload::Whole(marked.into()),
-        ..reply
-    }
+    Reply { payload: Payload::Whole(marked.into()), ..reply }
 }
 
 // What a success says.
@@ -236,10 +181,7 @@ pub(super) fn type_inverted(members: &mut Members) {
 }
 
 pub(super) fn expires_string(members: &mut Members) {
-    let text = members
-        .get("expires_in")
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let text = members.get("expires_in").map(ToString::to_string).unwrap_or_default();
     set(members, "expires_in", text);
 }
 
@@ -282,10 +224,7 @@ pub(super) fn interval_zero(members: &mut Members) {
 }
 
 pub(super) fn interval_string(members: &mut Members) {
-    let text = members
-        .get("interval")
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let text = members.get("interval").map(ToString::to_string).unwrap_or_default();
     set(members, "interval", text);
 }
 
@@ -341,10 +280,7 @@ pub(super) fn duplicate_code(parameters: &mut Parameters) {
 }
 
 pub(super) fn duplicate_state(parameters: &mut Parameters) {
-    let state = parameters
-        .iter()
-        .find(|(name, _)| name == "state")
-        .map(|(_, value)| value.clone());
+    let state = parameters.iter().find(|(name, _)| name == "state").map(|(_, value)| value.clone());
     if let Some(state) = state {
         push(parameters, "state", &state);
     }
@@ -372,12 +308,7 @@ pub(super) fn error_wrong_state(parameters: &mut Parameters) {
 
 /// Seconds that a claim names, moved.
 fn moved(draft: &Draft, claim: &str, by: i64) -> Value {
-    draft
-        .claims
-        .get(claim)
-        .and_then(Value::as_i64)
-        .map(|at| at.saturating_add(by))
-        .into()
+    draft.claims.get(claim).and_then(Value::as_i64).map(|at| at.saturating_add(by)).into()
 }
 
 pub(super) fn bad_signature(draft: &mut Draft) {
@@ -407,11 +338,7 @@ pub(super) fn missing_exp(draft: &mut Draft) {
 }
 
 pub(super) fn string_exp(draft: &mut Draft) {
-    let text = draft
-        .claims
-        .get("exp")
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let text = draft.claims.get("exp").map(ToString::to_string).unwrap_or_default();
     set(&mut draft.claims, "exp", text);
 }
 
@@ -429,12 +356,7 @@ pub(super) fn aud_array(draft: &mut Draft) {
 }
 
 pub(super) fn secondary_aud(draft: &mut Draft) {
-    let own = draft
-        .claims
-        .get("aud")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let own = draft.claims.get("aud").and_then(Value::as_str).unwrap_or_default().to_owned();
     set(&mut draft.claims, "aud", json!([own, format!("{own}1")]));
 }
 

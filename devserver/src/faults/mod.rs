@@ -340,11 +340,7 @@ impl FromStr for Fault {
     type Err = UnknownFault;
 
     fn from_str(name: &str) -> Result<Self, UnknownFault> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|fault| fault.name() == name)
-            .ok_or_else(|| UnknownFault(name.to_owned()))
+        Self::ALL.iter().copied().find(|fault| fault.name() == name).ok_or_else(|| UnknownFault(name.to_owned()))
     }
 }
 
@@ -366,20 +362,14 @@ struct Switch {
 impl Switches {
     /// Switches all faults off and these on.
     pub(crate) fn set(&mut self, faults: impl IntoIterator<Item = Fault>) {
-        self.0 = faults
-            .into_iter()
-            .map(|fault| Switch { fault, left: None })
-            .collect();
+        self.0 = faults.into_iter().map(|fault| Switch { fault, left: None }).collect();
     }
 
     /// Switches one more on, for its first `count` applications.
     pub(crate) fn add(&mut self, fault: Fault, count: u32) {
         self.0.retain(|switch| switch.fault != fault);
         if count > 0 {
-            self.0.push(Switch {
-                fault,
-                left: Some(count),
-            });
+            self.0.push(Switch { fault, left: Some(count) });
         }
     }
 
@@ -421,9 +411,7 @@ impl Switches {
             change(&mut members);
         }
         let reply = Reply::json(StatusCode::OK, &Value::Object(members));
-        self.take(|effect| sent_at(effect, place))
-            .into_iter()
-            .fold(reply, |reply, change| change(reply))
+        self.take(|effect| sent_at(effect, place)).into_iter().fold(reply, |reply, change| change(reply))
     }
 
     fn drop_spent(&mut self) {
@@ -438,17 +426,9 @@ impl Switch {
 }
 
 fn members_at(effect: Effect, place: Place) -> Option<fn(&mut Map<String, Value>)> {
-    if let Members(at, change) = effect {
-        (at == place).then_some(change)
-    } else {
-        None
-    }
+    if let Members(at, change) = effect { (at == place).then_some(change) } else { None }
 }
 
 fn sent_at(effect: Effect, place: Place) -> Option<fn(Reply) -> Reply> {
-    if let Sent(at, change) = effect {
-        (at == place).then_some(change)
-    } else {
-        None
-    }
+    if let Sent(at, change) = effect { (at == place).then_some(change) } else { None }
 }

@@ -27,36 +27,20 @@ fn every_fault_shows_when_it_is_on_and_only_then() {
 fn names_are_stable_kebab_case_unique_and_parse_back() {
     for (at, fault) in Fault::ALL.iter().enumerate() {
         let name = fault.name();
-        assert!(
-            name.chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
-            "{name}"
-        );
-        assert!(
-            Fault::ALL
-                .iter()
-                .skip(at)
-                .skip(1)
-                .all(|other| other.name() != name),
-            "{name}"
-        );
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");
+        assert!(Fault::ALL.iter().skip(at).skip(1).all(|other| other.name() != name), "{name}");
         assert_eq!(name.parse(), Ok(*fault));
         assert_eq!(fault.to_string(), name);
         assert!(fault.description().ends_with('.'), "{name}");
     }
     assert!("Issuer-Mismatch".parse::<Fault>().is_err());
-    assert_eq!(
-        Fault::IssuerMismatch.conformance_module(),
-        Some("oidcc-client-test-discovery-issuer-mismatch")
-    );
+    assert_eq!(Fault::IssuerMismatch.conformance_module(), Some("oidcc-client-test-discovery-issuer-mismatch"));
     assert_eq!(Fault::TokenHtml.conformance_module(), None);
 }
 
 #[test]
 fn several_faults_work_together() {
-    let config = Config::default()
-        .allowing("alice")
-        .with_faults([Fault::IdTokenWrongAud, Fault::IdTokenBadSignature]);
+    let config = Config::default().allowing("alice").with_faults([Fault::IdTokenWrongAud, Fault::IdTokenBadSignature]);
     let (server, _) = started(config);
     let token = id_token(&server);
     assert_eq!(claims_of(&token)["aud"], "demo-app1");
@@ -67,12 +51,7 @@ fn several_faults_work_together() {
 fn spoiled_id_tokens_are_signed_for_all_else() {
     // A fault in the claims must not be caught by the signature.
     let (server, _) = allowing();
-    for fault in [
-        Fault::IdTokenWrongNonce,
-        Fault::IdTokenExpired,
-        Fault::IdTokenCrit,
-        Fault::IdTokenSecondaryAud,
-    ] {
+    for fault in [Fault::IdTokenWrongNonce, Fault::IdTokenExpired, Fault::IdTokenCrit, Fault::IdTokenSecondaryAud] {
         server.set_fault(Some(fault));
         assert!(verifies(&server, &id_token(&server)), "{fault}");
     }
@@ -105,11 +84,7 @@ fn keys(server: &DevServer) -> Vec<Value> {
 
 fn callback(server: &DevServer, name: &str) -> Vec<String> {
     let parameters = get(server, &authorization(&[])).callback();
-    parameters
-        .into_iter()
-        .filter(|(n, _)| n == name)
-        .map(|(_, value)| value)
-        .collect()
+    parameters.into_iter().filter(|(n, _)| n == name).map(|(_, value)| value).collect()
 }
 
 fn token_member(server: &DevServer, name: &str) -> Value {
@@ -144,10 +119,7 @@ fn first_bytes(server: &DevServer, most: usize) -> Answered {
 /// Whether the JWT's signature is a MAC whose secret is the key's PEM text.
 fn is_mac_with_public_key(jwt: &str, key: &Value) -> bool {
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
-    let public = RsaPublicKeyComponents {
-        n: bytes("n"),
-        e: bytes("e"),
-    };
+    let public = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
     let der: PublicKeyX509Der<'_> = public.as_der().unwrap();
     let secret = hmac::Key::new(hmac::HMAC_SHA256, crate::keys::pem(der.as_ref()).as_bytes());
     let (input, mac) = jwt.rsplit_once('.').unwrap();
@@ -173,17 +145,11 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
             answer.status == 302 && answer.header("location") == server.url("/redirected/metadata")
         }
 
-        Fault::JwksHtml => get(server, "/jwks")
-            .header("content-type")
-            .starts_with("text/html"),
+        Fault::JwksHtml => get(server, "/jwks").header("content-type").starts_with("text/html"),
         Fault::Jwks500 => get(server, "/jwks").status == 500,
         Fault::JwksNoKidMany => {
             let keys = keys(server);
-            let of = |kty: &str, crv: &Value| {
-                keys.iter()
-                    .filter(|k| k["kty"] == kty && k["crv"] == *crv)
-                    .count()
-            };
+            let of = |kty: &str, crv: &Value| keys.iter().filter(|k| k["kty"] == kty && k["crv"] == *crv).count();
             header(server, "kid").is_null()
                 && keys.iter().all(|key| key["kid"].is_null())
                 && of("RSA", &Value::Null) == 3
@@ -194,8 +160,7 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
         Fault::JwksEmpty => keys(server).is_empty(),
         Fault::JwksDuplicateKids => {
             let keys = keys(server);
-            keys.iter()
-                .all(|key| keys.iter().filter(|other| other["kid"] == key["kid"]).count() == 2)
+            keys.iter().all(|key| keys.iter().filter(|other| other["kid"] == key["kid"]).count() == 2)
         }
         Fault::JwksUseEnc => keys(server).iter().all(|key| key["use"] == "enc"),
         Fault::JwksRsa1024 => keys(server)[0]["n"].as_str().unwrap().len() == 171,
@@ -219,12 +184,8 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
         Fault::CallbackStateMissing => callback(server, "state").is_empty(),
         Fault::CallbackDuplicateCode => callback(server, "code").len() == 2,
         Fault::CallbackDuplicateState => callback(server, "state") == ["some-state", "some-state"],
-        Fault::CallbackCodeAndError => {
-            callback(server, "code").len() == 1 && callback(server, "error").len() == 1
-        }
-        Fault::CallbackCodeMissing => {
-            callback(server, "code").is_empty() && callback(server, "error").is_empty()
-        }
+        Fault::CallbackCodeAndError => callback(server, "code").len() == 1 && callback(server, "error").len() == 1,
+        Fault::CallbackCodeMissing => callback(server, "code").is_empty() && callback(server, "error").is_empty(),
         Fault::CallbackAccessToken => callback(server, "access_token").len() == 1,
         Fault::CallbackErrorWrongState => {
             callback(server, "error") == ["access_denied"]
@@ -260,9 +221,7 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
         Fault::IdTokenEmptySub => claim(server, "sub") == "",
         Fault::IdTokenNumericSub => claim(server, "sub").is_number(),
         Fault::IdTokenMissingIat => claim(server, "iat").is_null(),
-        Fault::IdTokenFutureIat => {
-            claim(server, "iat") == future(3_600) && claim(server, "exp") == future(7_200)
-        }
+        Fault::IdTokenFutureIat => claim(server, "iat") == future(3_600) && claim(server, "exp") == future(7_200),
         Fault::IdTokenBadAtHash => {
             let answer = login(server);
             let right = crate::Algorithm::RS256.half_hash(&answer.member("access_token"));
@@ -283,12 +242,9 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
         Fault::IdTokenUnknownKid => !kid_is_published(&id_token(server)),
         Fault::IdTokenMissing => token_member(server, "id_token").is_null(),
         Fault::IdTokenGarbled => token_member(server, "id_token") == "not.a-jwt",
-        Fault::RefreshIdTokenWrongSub => {
-            refreshed(server, "sub") == "alice1" && claim(server, "sub") == "alice"
-        }
+        Fault::RefreshIdTokenWrongSub => refreshed(server, "sub") == "alice1" && claim(server, "sub") == "alice",
         Fault::RefreshIdTokenWrongIss => {
-            refreshed(server, "iss") == format!("{}1", server.issuer())
-                && claim(server, "iss") == server.issuer()
+            refreshed(server, "iss") == format!("{}1", server.issuer()) && claim(server, "iss") == server.issuer()
         }
 
         Fault::Token500 => login(server).status == 500,
@@ -362,9 +318,7 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
             let answer = start_device(server).json();
             answer["verification_uri"].is_null() && answer["verification_url"] == server.url("/device")
         }
-        Fault::DeviceJavascriptUri => start_device(server)
-            .member("verification_uri")
-            .starts_with("javascript:"),
+        Fault::DeviceJavascriptUri => start_device(server).member("verification_uri").starts_with("javascript:"),
         Fault::Device503RetryAfter => status_and_wait(&polled(server)) == (503, "1"),
         Fault::DeviceSlowDownForever => polled(server).json()["error"] == "slow_down",
 

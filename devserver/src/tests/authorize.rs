@@ -7,11 +7,7 @@ fn callback_has_code_state_and_iss() {
     let (server, _) = allowing();
     let answer = get(&server, &authorization(&[]));
     assert_eq!(answer.status, 303);
-    assert!(
-        answer
-            .header("location")
-            .starts_with(&format!("{CALLBACK}?code="))
-    );
+    assert!(answer.header("location").starts_with(&format!("{CALLBACK}?code=")));
     let names: Vec<_> = answer.callback().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["code", "state", "iss"]);
     assert_eq!(answer.callback_value("state"), "some-state");
@@ -21,9 +17,7 @@ fn callback_has_code_state_and_iss() {
 #[test]
 fn callback_joins_a_redirect_uri_that_has_a_query() {
     let mut config = Config::default().allowing("alice");
-    config.clients[0]
-        .redirect_uris
-        .push("http://127.0.0.1/callback?tenant=a".to_owned());
+    config.clients[0].redirect_uris.push("http://127.0.0.1/callback?tenant=a".to_owned());
     let (server, _) = started(config);
     let uri = "http://127.0.0.1:8080/callback?tenant=a";
     let answer = get(&server, &authorization(&[("redirect_uri", uri)]));
@@ -33,23 +27,14 @@ fn callback_joins_a_redirect_uri_that_has_a_query() {
 #[test]
 fn form_post_sends_a_page_that_posts_to_the_client() {
     let (server, _) = allowing();
-    let answer = get(
-        &server,
-        &authorization(&[("response_mode", "form_post"), ("state", "a\"><b>")]),
-    );
+    let answer = get(&server, &authorization(&[("response_mode", "form_post"), ("state", "a\"><b>")]));
     assert_eq!(answer.status, 200);
     let page = answer.text();
-    assert!(
-        page.contains(&format!("<form method=post action=\"{CALLBACK}\">")),
-        "{page}"
-    );
+    assert!(page.contains(&format!("<form method=post action=\"{CALLBACK}\">")), "{page}");
     assert!(page.contains("name=\"code\""));
     assert!(page.contains("value=\"a&quot;&gt;&lt;b&gt;\""));
     let policy = answer.header("content-security-policy");
-    assert!(
-        policy.contains("form-action 'self' http://127.0.0.1:54321;"),
-        "{policy}"
-    );
+    assert!(policy.contains("form-action 'self' http://127.0.0.1:54321;"), "{policy}");
     assert!(policy.contains("script-src 'sha256-"), "{policy}");
 }
 
@@ -111,10 +96,7 @@ fn grant_that_the_client_lacks_is_refused() {
     let mut config = Config::default().allowing("alice");
     config.clients[0].grants = vec![crate::GrantType::DeviceCode];
     let (server, _) = started(config);
-    assert_eq!(
-        get(&server, &authorization(&[])).callback_value("error"),
-        "unauthorized_client"
-    );
+    assert_eq!(get(&server, &authorization(&[])).callback_value("error"), "unauthorized_client");
 }
 
 #[test]
@@ -140,24 +122,12 @@ fn redirect_uris_match_by_text_with_any_port_for_loopback_literals() {
         ("http://127.0.0.1/cb", "http://127.0.0.1:/cb", false),
         ("http://127.0.0.1/cb", "http://127.0.0.1:65536/cb", false),
         ("http://127.0.0.1/cb", "http://127.0.0.1:80x/cb", false),
-        (
-            "http://127.0.0.1/cb",
-            "http://127.0.0.1.attacker.example/cb",
-            false,
-        ),
-        (
-            "http://127.0.0.1/cb",
-            "http://127.0.0.1:80@attacker.example/cb",
-            false,
-        ),
+        ("http://127.0.0.1/cb", "http://127.0.0.1.attacker.example/cb", false),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:80@attacker.example/cb", false),
         ("http://127.0.0.1/cb", "https://127.0.0.1:4000/cb", false),
         ("http://127.0.0.1/cb", "http://127.1:4000/cb", false),
         ("http://localhost/cb", "http://localhost:4000/cb", false),
-        (
-            "http://127.0.0.1.example/cb",
-            "http://127.0.0.1.example:1/cb",
-            false,
-        ),
+        ("http://127.0.0.1.example/cb", "http://127.0.0.1.example:1/cb", false),
     ];
     for (registered, asked, fits) in rows {
         assert_eq!(matches(registered, asked), fits, "{registered} and {asked}");
@@ -192,8 +162,5 @@ fn authorization_request_may_be_posted() {
     let path = authorization(&[]);
     let (path, query) = path.split_once('?').unwrap();
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
-    assert_ne!(
-        send(&server, "POST", path, &form, query).callback_value("code"),
-        ""
-    );
+    assert_ne!(send(&server, "POST", path, &form, query).callback_value("code"), "");
 }

@@ -31,10 +31,7 @@ pub(crate) struct Answered {
 
 impl Answered {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map_or("", |(_, value)| value)
+        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -47,10 +44,7 @@ impl Answered {
 
     /// A string member of the JSON body.
     pub(crate) fn member(&self, name: &str) -> String {
-        self.json()[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("no {name}: {}", self.text()))
-            .to_owned()
+        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name}: {}", self.text())).to_owned()
     }
 
     /// Whether the body is as long as promised.
@@ -62,18 +56,12 @@ impl Answered {
     /// The parameters of the `Location`.
     pub(crate) fn callback(&self) -> Vec<(String, String)> {
         let location = self.header("location");
-        let (_, query) = location
-            .split_once('?')
-            .unwrap_or_else(|| panic!("no callback: {self:?}"));
+        let (_, query) = location.split_once('?').unwrap_or_else(|| panic!("no callback: {self:?}"));
         form_urlencoded::parse(query.as_bytes()).into_owned().collect()
     }
 
     pub(crate) fn callback_value(&self, name: &str) -> String {
-        self.callback()
-            .into_iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value)
-            .unwrap_or_default()
+        self.callback().into_iter().find(|(n, _)| n == name).map(|(_, value)| value).unwrap_or_default()
     }
 }
 
@@ -96,35 +84,17 @@ pub(crate) fn exchange(server: &DevServer, request: &str, most: usize) -> Answer
         }
     }
     let Some(end) = raw.windows(4).position(|four| four == b"\r\n\r\n") else {
-        return Answered {
-            status: 0,
-            headers: Vec::new(),
-            body: raw,
-            error,
-        };
+        return Answered { status: 0, headers: Vec::new(), body: raw, error };
     };
     let head = String::from_utf8(raw[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers = lines.map(|line| line.split_once(": ").unwrap());
-    let headers = headers
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    Answered {
-        status,
-        headers,
-        body: raw.split_off(end)[4..].to_vec(),
-        error,
-    }
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    Answered { status, headers, body: raw.split_off(end)[4..].to_vec(), error }
 }
 
-pub(crate) fn send(
-    server: &DevServer,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Answered {
+pub(crate) fn send(server: &DevServer, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answered {
     let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {}\r\n", server.address());
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
@@ -138,17 +108,10 @@ pub(crate) fn get(server: &DevServer, path: &str) -> Answered {
 }
 
 pub(crate) fn encode(pairs: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-pub(crate) fn post_with(
-    server: &DevServer,
-    path: &str,
-    headers: &[(&str, &str)],
-    form: &[(&str, &str)],
-) -> Answered {
+pub(crate) fn post_with(server: &DevServer, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Answered {
     let mut headers = headers.to_vec();
     headers.push(("Content-Type", "application/x-www-form-urlencoded"));
     send(server, "POST", path, &headers, &encode(form))
@@ -161,12 +124,7 @@ pub(crate) fn post(server: &DevServer, path: &str, form: &[(&str, &str)]) -> Ans
 
 /// A form from `demo-service`.
 pub(crate) fn post_as_service(server: &DevServer, path: &str, form: &[(&str, &str)]) -> Answered {
-    post_with(
-        server,
-        path,
-        &[("Authorization", &basic("demo-service", "demo-secret"))],
-        form,
-    )
+    post_with(server, path, &[("Authorization", &basic("demo-service", "demo-secret"))], form)
 }
 
 pub(crate) fn basic(id: &str, secret: &str) -> String {
@@ -174,13 +132,7 @@ pub(crate) fn basic(id: &str, secret: &str) -> String {
 }
 
 pub(crate) fn bearer(server: &DevServer, method: &str, path: &str, token: &str) -> Answered {
-    send(
-        server,
-        method,
-        path,
-        &[("Authorization", &format!("Bearer {token}"))],
-        "",
-    )
+    send(server, method, path, &[("Authorization", &format!("Bearer {token}"))], "")
 }
 
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -213,14 +165,8 @@ pub(crate) fn authorization(changes: &[(&str, &str)]) -> String {
         ("code_challenge", CHALLENGE),
         ("code_challenge_method", "S256"),
     ];
-    let kept = honest
-        .iter()
-        .filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-    let pairs: Vec<_> = kept
-        .chain(changes)
-        .copied()
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
+    let kept = honest.iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+    let pairs: Vec<_> = kept.chain(changes).copied().filter(|(_, value)| !value.is_empty()).collect();
     format!("/authorize?{}", encode(&pairs))
 }
 
@@ -253,37 +199,21 @@ pub(crate) fn redeem_with(server: &DevServer, code: &str, verifier: &str, redire
 }
 
 pub(crate) fn refresh(server: &DevServer, token: &str) -> Answered {
-    let form = [
-        ("grant_type", "refresh_token"),
-        ("client_id", "demo-app"),
-        ("refresh_token", token),
-    ];
+    let form = [("grant_type", "refresh_token"), ("client_id", "demo-app"), ("refresh_token", token)];
     post(server, "/token", &form)
 }
 
 pub(crate) fn credentials(server: &DevServer) -> Answered {
-    post_as_service(
-        server,
-        "/token",
-        &[("grant_type", "client_credentials"), ("scope", "read")],
-    )
+    post_as_service(server, "/token", &[("grant_type", "client_credentials"), ("scope", "read")])
 }
 
 pub(crate) fn poll(server: &DevServer, device_code: &str) -> Answered {
-    let form = [
-        ("grant_type", DEVICE_GRANT),
-        ("client_id", "demo-app"),
-        ("device_code", device_code),
-    ];
+    let form = [("grant_type", DEVICE_GRANT), ("client_id", "demo-app"), ("device_code", device_code)];
     post(server, "/token", &form)
 }
 
 pub(crate) fn start_device(server: &DevServer) -> Answered {
-    post(
-        server,
-        "/device_authorization",
-        &[("client_id", "demo-app"), ("scope", "openid")],
-    )
+    post(server, "/device_authorization", &[("client_id", "demo-app"), ("scope", "openid")])
 }
 
 /// A part of a JWT.
@@ -303,17 +233,11 @@ pub(crate) fn claims_of(jwt: &str) -> Value {
 /// Whether a published key with the header's `kid` verifies the RS256, ES256 or EdDSA signature.
 pub(crate) fn verifies(server: &DevServer, jwt: &str) -> bool {
     use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
-        UnparsedPublicKey,
+        ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
     };
     let header = header_of(jwt);
     let keys = get(server, "/jwks").json();
-    let Some(key) = keys["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|key| key["kid"] == header["kid"])
-    else {
+    let Some(key) = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]) else {
         return false;
     };
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
@@ -322,21 +246,14 @@ pub(crate) fn verifies(server: &DevServer, jwt: &str) -> bool {
     let (input, signature) = (input.as_bytes(), signature.as_slice());
     match header["alg"].as_str().unwrap() {
         "RS256" => {
-            let key = RsaPublicKeyComponents {
-                n: bytes("n"),
-                e: bytes("e"),
-            };
+            let key = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
             key.verify(&RSA_PKCS1_2048_8192_SHA256, input, signature).is_ok()
         }
         "ES256" => {
             let point = [vec![4], bytes("x"), bytes("y")].concat();
-            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
-                .verify(input, signature)
-                .is_ok()
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(input, signature).is_ok()
         }
-        "EdDSA" => UnparsedPublicKey::new(&ED25519, bytes("x"))
-            .verify(input, signature)
-            .is_ok(),
+        "EdDSA" => UnparsedPublicKey::new(&ED25519, bytes("x")).verify(input, signature).is_ok(),
         other => panic!("{other}"),
     }
 }

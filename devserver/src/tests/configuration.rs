@@ -63,33 +63,18 @@ fn empty_file_is_the_default() {
 fn wrong_files_are_refused_with_the_line_and_without_their_secrets() {
     let rows = [
         ("\nprot = 1", "line 2: unknown field `prot`"),
-        (
-            "[[client]]\nid = \"a\"\ngrants = []\nsecrte = \"hush-hush\"",
-            "line 4: unknown field `secrte`",
-        ),
+        ("[[client]]\nid = \"a\"\ngrants = []\nsecrte = \"hush-hush\"", "line 4: unknown field `secrte`"),
         ("[[user]]\nname = \"a\"", "missing field `password`"),
-        (
-            "[[client]]\nid = \"a\"\nsecret = \"hush-hush\"\ngrants = [\"magic\"]",
-            "unknown variant `magic`",
-        ),
+        ("[[client]]\nid = \"a\"\nsecret = \"hush-hush\"\ngrants = [\"magic\"]", "unknown variant `magic`"),
         ("[[client]]\nid = \"a\"\nsecret = \"hush-hush", "line 3"),
         ("faults = [\"nonsense\"]", "no fault is called \"nonsense\""),
         ("consent = { allow = \"nobody\" }", "nobody"),
         ("issuer_path = \"tenant\"", "issuer_path"),
         ("issuer_path = \"/tenant/\"", "issuer_path"),
         ("device_interval = 0", "device_interval"),
-        (
-            "[[client]]\nid = \"a\"\ngrants = []\n[[client]]\nid = \"a\"\ngrants = []",
-            "there twice",
-        ),
-        (
-            "[[client]]\nid = \"a\"\ngrants = []\nredirect_uris = [\"/cb\"]",
-            "redirect URI",
-        ),
-        (
-            "[[client]]\nid = \"a\"\ngrants = []\nredirect_uris = [\"https://a.example/#f\"]",
-            "redirect URI",
-        ),
+        ("[[client]]\nid = \"a\"\ngrants = []\n[[client]]\nid = \"a\"\ngrants = []", "there twice"),
+        ("[[client]]\nid = \"a\"\ngrants = []\nredirect_uris = [\"/cb\"]", "redirect URI"),
+        ("[[client]]\nid = \"a\"\ngrants = []\nredirect_uris = [\"https://a.example/#f\"]", "redirect URI"),
     ];
     for (text, reason) in rows {
         let error = Config::from_toml(text).unwrap_err().to_string();
@@ -107,10 +92,7 @@ fn debug_shows_no_secret() {
 
 #[test]
 fn issuer_with_a_path_is_served_under_all_four_well_known_names() {
-    let config = Config {
-        issuer_path: "/tenant/a".to_owned(),
-        ..Config::default()
-    };
+    let config = Config { issuer_path: "/tenant/a".to_owned(), ..Config::default() };
     let (server, _) = started(config.allowing("alice"));
     let paths = [
         "/tenant/a/.well-known/openid-configuration",
@@ -123,12 +105,7 @@ fn issuer_with_a_path_is_served_under_all_four_well_known_names() {
         assert_eq!(metadata["issuer"], server.issuer(), "{path}");
         assert_eq!(metadata["token_endpoint"], server.url("/token"));
     }
-    for path in [
-        "/.well-known/openid-configuration",
-        "/token",
-        "/tenant/b/jwks",
-        "/tenant/abc",
-    ] {
+    for path in ["/.well-known/openid-configuration", "/token", "/tenant/b/jwks", "/tenant/abc"] {
         assert_eq!(get(&server, path).status, 404, "{path}");
     }
     assert_eq!(get(&server, "/tenant/a/jwks").status, 200);

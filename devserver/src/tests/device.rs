@@ -12,16 +12,9 @@ fn device_answer_is_complete() {
     assert_eq!(answer.json()["expires_in"], 600);
     assert_eq!(answer.member("verification_uri"), server.url("/device"));
     let code = answer.member("user_code");
-    assert_eq!(
-        answer.member("verification_uri_complete"),
-        format!("{}?user_code={code}", server.url("/device"))
-    );
+    assert_eq!(answer.member("verification_uri_complete"), format!("{}?user_code={code}", server.url("/device")));
     assert_eq!((code.len(), code.as_bytes()[4]), (9, b'-'));
-    assert!(
-        code.chars()
-            .all(|c| c == '-' || "BCDFGHJKLMNPQRSTVWXZ".contains(c)),
-        "{code}"
-    );
+    assert!(code.chars().all(|c| c == '-' || "BCDFGHJKLMNPQRSTVWXZ".contains(c)), "{code}");
 }
 
 #[test]
@@ -37,18 +30,11 @@ fn approved_device_gets_tokens_once() {
     let tokens = poll(&server, &device);
     assert_eq!(tokens.status, 200, "{}", tokens.text());
     assert!(verifies(&server, &tokens.member("id_token")));
-    assert_eq!(
-        claims_of(&tokens.member("id_token"))["auth_time"],
-        START.as_secs()
-    );
+    assert_eq!(claims_of(&tokens.member("id_token"))["auth_time"], START.as_secs());
     time.advance(Duration::from_secs(5));
     assert_eq!(poll(&server, &device).member("error"), "invalid_grant");
     let access = tokens.member("access_token");
-    assert_eq!(
-        bearer(&server, "GET", "/api/me", &access).status,
-        401,
-        "a second use revokes"
-    );
+    assert_eq!(bearer(&server, "GET", "/api/me", &access).status, 401, "a second use revokes");
 }
 
 #[test]
@@ -62,11 +48,7 @@ fn poll_before_the_interval_is_slowed_down_for_good() {
     assert_eq!(after(0), "authorization_pending");
     assert_eq!(after(4_999), "slow_down");
     assert_eq!(after(5_000), "slow_down", "the interval is 10 seconds now");
-    assert_eq!(
-        after(15_000),
-        "authorization_pending",
-        "and 15 after the second time"
-    );
+    assert_eq!(after(15_000), "authorization_pending", "and 15 after the second time");
     assert_eq!(after(14_999), "slow_down");
 }
 
@@ -75,16 +57,10 @@ fn denied_and_expired_devices_are_told() {
     let (server, time) = allowing();
     let answer = start_device(&server);
     assert!(server.deny_device(&answer.member("user_code")));
-    assert_eq!(
-        poll(&server, &answer.member("device_code")).member("error"),
-        "access_denied"
-    );
+    assert_eq!(poll(&server, &answer.member("device_code")).member("error"), "access_denied");
     let answer = start_device(&server);
     time.advance(Duration::from_secs(600));
-    assert_eq!(
-        poll(&server, &answer.member("device_code")).member("error"),
-        "expired_token"
-    );
+    assert_eq!(poll(&server, &answer.member("device_code")).member("error"), "expired_token");
     assert!(!server.approve_device(&answer.member("user_code"), "alice"));
 }
 
@@ -103,10 +79,7 @@ fn device_code_belongs_to_its_client() {
     let (server, _) = allowing();
     let device = start_device(&server).member("device_code");
     let form = [("grant_type", DEVICE_GRANT), ("device_code", &device)];
-    assert_eq!(
-        post_as_service(&server, "/token", &form).member("error"),
-        "invalid_grant"
-    );
+    assert_eq!(post_as_service(&server, "/token", &form).member("error"), "invalid_grant");
     assert_eq!(poll(&server, "unknown").member("error"), "invalid_grant");
 }
 
@@ -116,8 +89,5 @@ fn device_request_is_checked() {
     let error = |form: &[(&str, &str)]| post(&server, "/device_authorization", form).member("error");
     assert_eq!(error(&[("client_id", "nobody")]), "invalid_client");
     assert_eq!(error(&[("client_id", "demo-service")]), "invalid_client");
-    assert_eq!(
-        error(&[("client_id", "demo-app"), ("scope", "admin")]),
-        "invalid_scope"
-    );
+    assert_eq!(error(&[("client_id", "demo-app"), ("scope", "admin")]), "invalid_scope");
 }

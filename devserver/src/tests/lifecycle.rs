@@ -18,26 +18,15 @@ fn introspection_tells_a_confidential_client_about_tokens() {
     let renewable = tokens.member("refresh_token");
     assert_eq!(ask(&renewable)["active"], true);
     refresh(&server, &renewable);
-    assert_eq!(
-        ask(&renewable),
-        serde_json::json!({ "active": false }),
-        "a used refresh token is dead"
-    );
+    assert_eq!(ask(&renewable), serde_json::json!({ "active": false }), "a used refresh token is dead");
     assert_eq!(ask("unknown"), serde_json::json!({ "active": false }));
 }
 
 #[test]
 fn introspection_needs_a_client_with_a_secret() {
     let (server, _) = allowing();
-    let answer = post(
-        &server,
-        "/introspect",
-        &[("client_id", "demo-app"), ("token", "t")],
-    );
-    assert_eq!(
-        (answer.status, answer.member("error").as_str()),
-        (401, "invalid_client")
-    );
+    let answer = post(&server, "/introspect", &[("client_id", "demo-app"), ("token", "t")]);
+    assert_eq!((answer.status, answer.member("error").as_str()), (401, "invalid_client"));
 }
 
 #[test]
@@ -45,17 +34,10 @@ fn revoked_refresh_token_takes_its_family_along() {
     let (server, _) = allowing();
     let tokens = redeem(&server, &code(&server));
     let token = tokens.member("refresh_token");
-    let answer = post(
-        &server,
-        "/revoke",
-        &[("client_id", "demo-app"), ("token", &token)],
-    );
+    let answer = post(&server, "/revoke", &[("client_id", "demo-app"), ("token", &token)]);
     assert_eq!((answer.status, answer.body.len()), (200, 0));
     assert_eq!(refresh(&server, &token).member("error"), "invalid_grant");
-    assert_eq!(
-        bearer(&server, "GET", "/api/me", &tokens.member("access_token")).status,
-        401
-    );
+    assert_eq!(bearer(&server, "GET", "/api/me", &tokens.member("access_token")).status, 401);
 }
 
 #[test]
@@ -63,11 +45,7 @@ fn revoked_access_token_leaves_the_refresh_token() {
     let (server, _) = allowing();
     let tokens = redeem(&server, &code(&server));
     let access = tokens.member("access_token");
-    let form = [
-        ("client_id", "demo-app"),
-        ("token", &*access),
-        ("token_type_hint", "nonsense"),
-    ];
+    let form = [("client_id", "demo-app"), ("token", &*access), ("token_type_hint", "nonsense")];
     assert_eq!(post(&server, "/revoke", &form).status, 200);
     assert_eq!(bearer(&server, "GET", "/api/me", &access).status, 401);
     assert_eq!(refresh(&server, &tokens.member("refresh_token")).status, 200);
@@ -76,27 +54,12 @@ fn revoked_access_token_leaves_the_refresh_token() {
 #[test]
 fn unknown_token_is_revoked_already_and_a_foreign_one_stays() {
     let (server, _) = allowing();
-    assert_eq!(
-        post(
-            &server,
-            "/revoke",
-            &[("client_id", "demo-app"), ("token", "unknown")]
-        )
-        .status,
-        200
-    );
+    assert_eq!(post(&server, "/revoke", &[("client_id", "demo-app"), ("token", "unknown")]).status, 200);
     let foreign = credentials(&server).member("access_token");
-    let answer = post(
-        &server,
-        "/revoke",
-        &[("client_id", "demo-app"), ("token", &foreign)],
-    );
+    let answer = post(&server, "/revoke", &[("client_id", "demo-app"), ("token", &foreign)]);
     assert_eq!(answer.member("error"), "unauthorized_client");
     assert_eq!(bearer(&server, "GET", "/api/me", &foreign).status, 200);
-    assert_eq!(
-        post(&server, "/revoke", &[("client_id", "nobody"), ("token", "t")]).status,
-        401
-    );
+    assert_eq!(post(&server, "/revoke", &[("client_id", "nobody"), ("token", "t")]).status, 401);
 }
 
 #[test]
@@ -107,8 +70,7 @@ fn userinfo_tells_what_the_scopes_open() {
         bearer(&server, method, "/userinfo", &token)
     };
     assert_eq!(ask("openid", "GET").json(), serde_json::json!({ "sub": "alice" }));
-    let profile =
-        serde_json::json!({ "sub": "alice", "preferred_username": "alice", "name": "Alice Liddell" });
+    let profile = serde_json::json!({ "sub": "alice", "preferred_username": "alice", "name": "Alice Liddell" });
     assert_eq!(ask("openid profile", "POST").json(), profile);
     let email = ask("openid email phone", "GET").json();
     assert_eq!(email["email"], "alice@example.com");
@@ -116,11 +78,7 @@ fn userinfo_tells_what_the_scopes_open() {
     assert_eq!(email["phone_number"], "+44 20 7946 0000");
     let without = ask("profile", "GET");
     assert_eq!(without.status, 403);
-    assert!(
-        without
-            .header("www-authenticate")
-            .contains("error=\"insufficient_scope\"")
-    );
+    assert!(without.header("www-authenticate").contains("error=\"insufficient_scope\""));
 }
 
 #[test]
@@ -128,22 +86,13 @@ fn protected_resource_challenges_as_rfc_6750_says() {
     let (server, _) = allowing();
     let none = get(&server, "/api/me");
     assert_eq!(none.status, 401);
-    assert_eq!(
-        none.header("www-authenticate"),
-        "Bearer realm=\"grantflow-devserver\""
-    );
+    assert_eq!(none.header("www-authenticate"), "Bearer realm=\"grantflow-devserver\"");
     let bad = bearer(&server, "GET", "/api/me", "bad");
     assert_eq!(bad.status, 401);
     assert!(bad.header("www-authenticate").contains("error=\"invalid_token\""));
     let token = credentials(&server).member("access_token");
     let elsewhere = get(&server, &format!("/api/me?access_token={token}"));
     assert_eq!(elsewhere.status, 400, "never in the URL");
-    let case = send(
-        &server,
-        "GET",
-        "/api/me",
-        &[("Authorization", &format!("bEARER {token}"))],
-        "",
-    );
+    let case = send(&server, "GET", "/api/me", &[("Authorization", &format!("bEARER {token}"))], "");
     assert_eq!(case.status, 200);
 }

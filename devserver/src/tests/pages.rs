@@ -34,19 +34,12 @@ impl Browser {
 
 fn form_token(page: &Answered) -> String {
     let text = page.text();
-    let (_, rest) = text
-        .split_once("name=request value=\"")
-        .unwrap_or_else(|| panic!("no form: {text}"));
+    let (_, rest) = text.split_once("name=request value=\"").unwrap_or_else(|| panic!("no form: {text}"));
     rest.split_once('"').unwrap().0.to_owned()
 }
 
 fn login(token: &str) -> [(&str, &str); 4] {
-    [
-        ("request", token),
-        ("decision", "allow"),
-        ("username", "alice"),
-        ("password", "wonderland"),
-    ]
+    [("request", token), ("decision", "allow"), ("username", "alice"), ("password", "wonderland")]
 }
 
 #[test]
@@ -68,12 +61,7 @@ fn sign_in_page_shows_client_and_scopes_and_leads_to_a_code() {
 #[test]
 fn pages_load_nothing_and_cannot_be_framed() {
     let (server, _) = asking();
-    for path in [
-        authorization(&[]),
-        "/device".to_owned(),
-        "/".to_owned(),
-        authorization(&[("client_id", "x")]),
-    ] {
+    for path in [authorization(&[]), "/device".to_owned(), "/".to_owned(), authorization(&[("client_id", "x")])] {
         let page = get(&server, &path);
         let policy = page.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none';"), "{path}");
@@ -95,24 +83,12 @@ fn decision_needs_the_forms_token_and_the_browser_that_was_shown_it() {
     let without = browser.post(&server, &login(&token)[1..]);
     assert_eq!(without.status, 400);
     assert_eq!(browser.post(&server, &login("guess")).status, 400);
-    assert_eq!(
-        Browser::default().post(&server, &login(&token)).status,
-        403,
-        "no cookie"
-    );
+    assert_eq!(Browser::default().post(&server, &login(&token)).status, 403, "no cookie");
     let mut other = Browser::default();
     other.get(&server, &authorization(&[]));
-    assert_eq!(
-        other.post(&server, &login(&token)).status,
-        403,
-        "another browser's cookie"
-    );
+    assert_eq!(other.post(&server, &login(&token)).status, 403, "another browser's cookie");
     assert_eq!(browser.post(&server, &login(&token)).status, 303);
-    assert_eq!(
-        browser.post(&server, &login(&token)).status,
-        400,
-        "the token works once"
-    );
+    assert_eq!(browser.post(&server, &login(&token)).status, 400, "the token works once");
 }
 
 #[test]
@@ -121,12 +97,7 @@ fn wrong_password_shows_the_page_again() {
     let mut browser = Browser::default();
     let token = form_token(&browser.get(&server, &authorization(&[])));
     for (name, password) in [("alice", "wrong"), ("nobody", "wonderland"), ("alice", "")] {
-        let form = [
-            ("request", &*token),
-            ("decision", "allow"),
-            ("username", name),
-            ("password", password),
-        ];
+        let form = [("request", &*token), ("decision", "allow"), ("username", name), ("password", password)];
         let again = browser.post(&server, &form);
         assert_eq!(again.status, 200);
         assert!(again.text().contains("role=alert"));
@@ -184,12 +155,7 @@ fn prompt_login_and_max_age_demand_the_password_again() {
     let mut browser = Browser::default();
     browser.sign_in(&server, &authorization(&[]));
     time.advance(Duration::from_secs(51));
-    for change in [
-        ("prompt", "login"),
-        ("prompt", "select_account"),
-        ("max_age", "50"),
-        ("max_age", "0"),
-    ] {
+    for change in [("prompt", "login"), ("prompt", "select_account"), ("max_age", "50"), ("max_age", "0")] {
         let page = browser.get(&server, &authorization(&[change]));
         assert!(page.text().contains("name=password"), "{change:?}");
         let token = form_token(&page);
@@ -218,10 +184,7 @@ fn prompt_none_never_shows_a_page() {
         let changes = [&[("prompt", "none")], changes].concat();
         browser.get(&server, &authorization(&changes))
     };
-    assert_eq!(
-        silent(&mut browser, &[]).callback_value("error"),
-        "login_required"
-    );
+    assert_eq!(silent(&mut browser, &[]).callback_value("error"), "login_required");
     browser.sign_in(&server, &authorization(&[]));
     assert_ne!(silent(&mut browser, &[]).callback_value("code"), "");
     let more = silent(&mut browser, &[("scope", "openid profile email")]);
@@ -229,10 +192,7 @@ fn prompt_none_never_shows_a_page() {
     let other = silent(&mut browser, &[("client_id", "demo-service")]);
     assert_eq!(other.callback_value("error"), "consent_required");
     time.advance(Duration::from_secs(2));
-    assert_eq!(
-        silent(&mut browser, &[("max_age", "1")]).callback_value("error"),
-        "login_required"
-    );
+    assert_eq!(silent(&mut browser, &[("max_age", "1")]).callback_value("error"), "login_required");
 }
 
 #[test]
@@ -242,12 +202,7 @@ fn device_page_asks_for_the_code_and_then_for_the_decision() {
     let code = device.member("user_code");
     let mut browser = Browser::default();
     assert!(browser.get(&server, "/device").text().contains("name=user_code"));
-    assert!(
-        browser
-            .get(&server, "/device?user_code=XXXX-XXXX")
-            .text()
-            .contains("role=alert")
-    );
+    assert!(browser.get(&server, "/device?user_code=XXXX-XXXX").text().contains("role=alert"));
     let typed = code.to_lowercase().replace('-', "%20");
     let page = browser.get(&server, &format!("/device?user_code={typed}"));
     assert!(page.text().contains(&code), "{}", page.text());
@@ -257,12 +212,7 @@ fn device_page_asks_for_the_code_and_then_for_the_decision() {
     assert!(done.text().contains("connected"));
     time.advance(Duration::from_secs(5));
     assert_eq!(poll(&server, &device.member("device_code")).status, 200);
-    assert!(
-        browser
-            .get(&server, &format!("/device?user_code={code}"))
-            .text()
-            .contains("used before")
-    );
+    assert!(browser.get(&server, &format!("/device?user_code={code}")).text().contains("used before"));
 }
 
 #[test]
@@ -274,10 +224,7 @@ fn device_page_can_turn_a_device_away() {
     let mut browser = Browser::default();
     let token = form_token(&browser.get(&server, path));
     browser.post(&server, &[("request", &token), ("decision", "deny")]);
-    assert_eq!(
-        poll(&server, &device.member("device_code")).member("error"),
-        "access_denied"
-    );
+    assert_eq!(poll(&server, &device.member("device_code")).member("error"), "access_denied");
 }
 
 #[test]

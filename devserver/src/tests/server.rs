@@ -11,17 +11,11 @@ fn both_discovery_documents_are_complete_and_alike() {
     let (server, _) = allowing();
     let openid = get(&server, "/.well-known/openid-configuration");
     assert_eq!(openid.header("content-type"), "application/json");
-    assert_eq!(
-        openid.json(),
-        get(&server, "/.well-known/oauth-authorization-server").json()
-    );
+    assert_eq!(openid.json(), get(&server, "/.well-known/oauth-authorization-server").json());
     let metadata = openid.json();
     assert_eq!(metadata["issuer"], server.issuer());
     assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
-    assert_eq!(
-        metadata["code_challenge_methods_supported"],
-        serde_json::json!(["S256"])
-    );
+    assert_eq!(metadata["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     for (name, value) in metadata.as_object().unwrap() {
         if name.ends_with("_endpoint") || name.ends_with("_uri") {
             let path = value.as_str().unwrap().strip_prefix(&server.issuer()).unwrap();
@@ -59,9 +53,7 @@ fn log_has_names_and_harmless_values_only() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hear = Arc::clone(&heard);
     let config = Config::default().allowing("alice");
-    let config = config.on_request(Arc::new(move |entry| {
-        hear.lock().unwrap().push(entry.to_string())
-    }));
+    let config = config.on_request(Arc::new(move |entry| hear.lock().unwrap().push(entry.to_string())));
     let (server, _) = started(config);
     let code = code(&server);
     let tokens = redeem(&server, &code);
@@ -93,10 +85,7 @@ fn log_has_names_and_harmless_values_only() {
         assert!(!all.contains(&secret), "{secret}");
     }
     let entry = &server.log()[1];
-    assert_eq!(
-        (entry.status, entry.at, entry.form_value("client_id")),
-        (200, START, Some("demo-app"))
-    );
+    assert_eq!((entry.status, entry.at, entry.form_value("client_id")), (200, START, Some("demo-app")));
     server.clear_log();
     assert!(server.log().is_empty());
 }
@@ -115,10 +104,7 @@ fn log_is_bounded() {
     get(&server, "/");
     let entry = server.log().remove(0);
     for status in 0..=u16::try_from(LOG_CAPACITY).unwrap() {
-        log.push(crate::LogEntry {
-            status,
-            ..entry.clone()
-        });
+        log.push(crate::LogEntry { status, ..entry.clone() });
     }
     assert_eq!(log.entries().len(), LOG_CAPACITY);
     assert_eq!(log.entries()[0].status, 1, "the oldest went");
@@ -130,19 +116,11 @@ fn memory_is_bounded_and_forgets_the_expired_before_the_oldest() {
     let key = |number: usize| number.to_string().into_bytes();
     let later = START.plus(std::time::Duration::from_secs(10));
     for number in 0..CAPACITY {
-        map.insert(
-            START,
-            key(number),
-            if number == 5 { START } else { later },
-            number,
-        );
+        map.insert(START, key(number), if number == 5 { START } else { later }, number);
     }
     assert!(map.find(START, &key(5)).is_none(), "expired");
     map.insert(START, key(CAPACITY), later, CAPACITY);
-    assert!(
-        map.find(START, &key(0)).is_some(),
-        "there was room once the expired one was gone"
-    );
+    assert!(map.find(START, &key(0)).is_some(), "there was room once the expired one was gone");
     map.insert(START, key(CAPACITY + 1), later, CAPACITY + 1);
     assert!(map.find(START, &key(0)).is_none(), "the oldest made room");
     assert!(map.find(START, &key(1)).is_some());
@@ -152,16 +130,10 @@ fn memory_is_bounded_and_forgets_the_expired_before_the_oldest() {
 #[test]
 fn scripted_answers_come_in_order_and_then_the_server_is_itself_again() {
     let (server, _) = allowing();
-    server.answer_next(
-        "/jwks",
-        Answer::new(418, &[("x-tea", "pot"), ("content-length", "99")], "one"),
-    );
+    server.answer_next("/jwks", Answer::new(418, &[("x-tea", "pot"), ("content-length", "99")], "one"));
     server.answer_next("/jwks", Answer::new(200, &[], vec![0xff, 0x00]));
     let first = get(&server, "/jwks");
-    assert_eq!(
-        (first.status, first.header("x-tea"), first.text().as_str()),
-        (418, "pot", "one")
-    );
+    assert_eq!((first.status, first.header("x-tea"), first.text().as_str()), (418, "pot", "one"));
     assert_eq!(get(&server, "/jwks").body, [0xff, 0x00]);
     assert!(get(&server, "/jwks").json()["keys"].is_array());
     assert_eq!(server.log()[0].note, "scripted answer");
@@ -173,20 +145,10 @@ fn scripted_answers_can_be_torn() {
     let answer = Answer::new(200, &[], "0123456789");
     server.answer_next("/jwks", answer.clone().close_after(4));
     let closed = get(&server, "/jwks");
-    assert_eq!(
-        (
-            closed.text().as_str(),
-            closed.header("content-length"),
-            closed.error
-        ),
-        ("0123", "10", None)
-    );
+    assert_eq!((closed.text().as_str(), closed.header("content-length"), closed.error), ("0123", "10", None));
     server.answer_next("/jwks", answer.clone().reset_after(4));
     let reset = get(&server, "/jwks");
-    assert_eq!(
-        (reset.text().as_str(), reset.error),
-        ("0123", Some(ErrorKind::ConnectionReset))
-    );
+    assert_eq!((reset.text().as_str(), reset.error), ("0123", Some(ErrorKind::ConnectionReset)));
     server.answer_next("/jwks", answer.close_after(99));
     let end = get(&server, "/jwks");
     assert_eq!((end.text().as_str(), end.is_whole()), ("0123456789", false));
@@ -206,11 +168,7 @@ fn foreign_hosts_are_refused() {
         (format!("attacker.example:{port}"), 421),
         ("127.0.0.1".to_owned(), 421),
     ] {
-        let answer = exchange(
-            &server,
-            &format!("GET /jwks HTTP/1.0\r\nHost: {host}\r\n\r\n"),
-            usize::MAX,
-        );
+        let answer = exchange(&server, &format!("GET /jwks HTTP/1.0\r\nHost: {host}\r\n\r\n"), usize::MAX);
         assert_eq!(answer.status, status, "{host}");
     }
 }
@@ -230,9 +188,7 @@ fn connections_are_kept_alive() {
     let (server, _) = allowing();
     let mut stream = TcpStream::connect(server.address()).unwrap();
     for _ in 0..2 {
-        stream
-            .write_all(format!("GET /jwks HTTP/1.1\r\nHost: {}\r\n\r\n", server.address()).as_bytes())
-            .unwrap();
+        stream.write_all(format!("GET /jwks HTTP/1.1\r\nHost: {}\r\n\r\n", server.address()).as_bytes()).unwrap();
         let mut first = [0; 12];
         stream.read_exact(&mut first).unwrap();
         assert_eq!(&first, b"HTTP/1.1 200");
@@ -261,16 +217,10 @@ fn stop_frees_the_port_and_keeps_the_log() {
 #[test]
 fn taken_port_and_wrong_configuration_are_errors() {
     let (server, _) = allowing();
-    let taken = Config {
-        port: server.address().port(),
-        ..Config::default()
-    };
+    let taken = Config { port: server.address().port(), ..Config::default() };
     assert_eq!(DevServer::start(taken).unwrap_err().kind(), ErrorKind::AddrInUse);
     let wrong = Config::default().allowing("nobody");
-    assert_eq!(
-        DevServer::start(wrong).unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(DevServer::start(wrong).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
@@ -280,10 +230,7 @@ fn counted_faults_wear_off() {
     server.set_fault_for(Fault::ExpiresInNull, 1);
     let statuses = [credentials(&server).status, credentials(&server).status];
     assert_eq!(statuses, [503, 503]);
-    assert!(
-        credentials(&server).json()["expires_in"].is_null(),
-        "the other fault waited for a success"
-    );
+    assert!(credentials(&server).json()["expires_in"].is_null(), "the other fault waited for a success");
     assert_eq!(credentials(&server).json()["expires_in"], 3_600);
     assert!(server.faults().is_empty());
     server.set_fault(Some(Fault::Token500));

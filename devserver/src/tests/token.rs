@@ -21,10 +21,7 @@ fn authorization_code_gives_tokens_that_work() {
 fn id_token_says_what_was_asked_and_verifies() {
     let (server, time) = allowing();
     time.advance(Duration::from_secs(7));
-    let answer = redeem(
-        &server,
-        &code_for(&server, &[("acr_values", "gold mfa pwd"), ("max_age", "60")]),
-    );
+    let answer = redeem(&server, &code_for(&server, &[("acr_values", "gold mfa pwd"), ("max_age", "60")]));
     let token = answer.member("id_token");
     assert!(verifies(&server, &token));
     assert_eq!(header_of(&token)["alg"], "RS256");
@@ -34,17 +31,11 @@ fn id_token_says_what_was_asked_and_verifies() {
     assert_eq!(claims["sub"], "alice");
     assert_eq!(claims["aud"], "demo-app");
     assert_eq!(claims["nonce"], "some-nonce");
-    assert_eq!(
-        claims["acr"], "mfa",
-        "the first known value in the client's order"
-    );
+    assert_eq!(claims["acr"], "mfa", "the first known value in the client's order");
     assert_eq!(claims["auth_time"], now);
     assert_eq!(claims["iat"], now);
     assert_eq!(claims["exp"], now + 3_600);
-    assert_eq!(
-        claims["at_hash"],
-        Algorithm::RS256.half_hash(&answer.member("access_token"))
-    );
+    assert_eq!(claims["at_hash"], Algorithm::RS256.half_hash(&answer.member("access_token")));
 }
 
 #[test]
@@ -72,20 +63,14 @@ fn wrong_verifier_is_refused_and_burns_the_code() {
     let (server, _) = allowing();
     let code = code(&server);
     let wrong = redeem_with(&server, &code, &"a".repeat(43), CALLBACK);
-    assert_eq!(
-        (wrong.status, wrong.member("error").as_str()),
-        (400, "invalid_grant")
-    );
+    assert_eq!((wrong.status, wrong.member("error").as_str()), (400, "invalid_grant"));
     assert_eq!(redeem(&server, &code).member("error"), "invalid_grant");
 }
 
 #[test]
 fn missing_verifier_is_refused() {
     let (server, _) = allowing();
-    assert_eq!(
-        redeem_with(&server, &code(&server), "", CALLBACK).member("error"),
-        "invalid_request"
-    );
+    assert_eq!(redeem_with(&server, &code(&server), "", CALLBACK).member("error"), "invalid_request");
 }
 
 #[test]
@@ -97,11 +82,7 @@ fn verifier_outside_43_to_128_characters_is_refused() {
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
         let challenge = crate::keys::base64url(hash.as_ref());
         let code = code_for(&server, &[("code_challenge", &challenge)]);
-        assert_eq!(
-            redeem_with(&server, &code, &verifier, CALLBACK).member("error"),
-            "invalid_grant",
-            "{length}"
-        );
+        assert_eq!(redeem_with(&server, &code, &verifier, CALLBACK).member("error"), "invalid_grant", "{length}");
     }
 }
 
@@ -109,10 +90,7 @@ fn verifier_outside_43_to_128_characters_is_refused() {
 fn other_redirect_uri_at_the_token_endpoint_is_refused() {
     let (server, _) = allowing();
     let other = "http://127.0.0.1:54321/cb";
-    assert_eq!(
-        redeem_with(&server, &code(&server), VERIFIER, other).member("error"),
-        "invalid_grant"
-    );
+    assert_eq!(redeem_with(&server, &code(&server), VERIFIER, other).member("error"), "invalid_grant");
 }
 
 #[test]
@@ -124,10 +102,7 @@ fn second_use_of_a_code_revokes_what_came_of_the_first() {
     assert_eq!(bearer(&server, "GET", "/api/me", &access).status, 200);
     assert_eq!(redeem(&server, &code).member("error"), "invalid_grant");
     assert_eq!(bearer(&server, "GET", "/api/me", &access).status, 401);
-    assert_eq!(
-        refresh(&server, &first.member("refresh_token")).member("error"),
-        "invalid_grant"
-    );
+    assert_eq!(refresh(&server, &first.member("refresh_token")).member("error"), "invalid_grant");
 }
 
 #[test]
@@ -160,10 +135,7 @@ fn code_of_another_client_is_refused_and_not_burnt() {
         ("redirect_uri", CALLBACK),
         ("code_verifier", VERIFIER),
     ];
-    assert_eq!(
-        post_as_service(&server, "/token", &form).member("error"),
-        "invalid_grant"
-    );
+    assert_eq!(post_as_service(&server, "/token", &form).member("error"), "invalid_grant");
     assert_eq!(redeem(&server, &code).status, 200);
 }
 
@@ -200,31 +172,15 @@ fn reuse_of_a_refresh_token_kills_the_family() {
     let first = redeem(&server, &code(&server));
     let bystander = redeem(&server, &code(&server));
     let second = refresh(&server, &first.member("refresh_token"));
-    assert_eq!(
-        refresh(&server, &first.member("refresh_token")).member("error"),
-        "invalid_grant"
-    );
-    assert_eq!(
-        refresh(&server, &second.member("refresh_token")).member("error"),
-        "invalid_grant"
-    );
-    assert_eq!(
-        bearer(&server, "GET", "/api/me", &second.member("access_token")).status,
-        401
-    );
-    assert_eq!(
-        refresh(&server, &bystander.member("refresh_token")).status,
-        200,
-        "another login's family lives on"
-    );
+    assert_eq!(refresh(&server, &first.member("refresh_token")).member("error"), "invalid_grant");
+    assert_eq!(refresh(&server, &second.member("refresh_token")).member("error"), "invalid_grant");
+    assert_eq!(bearer(&server, "GET", "/api/me", &second.member("access_token")).status, 401);
+    assert_eq!(refresh(&server, &bystander.member("refresh_token")).status, 200, "another login's family lives on");
 }
 
 #[test]
 fn kept_refresh_token_works_again_and_is_not_repeated() {
-    let config = Config {
-        refresh_rotation: RefreshRotation::Keep,
-        ..Config::default()
-    };
+    let config = Config { refresh_rotation: RefreshRotation::Keep, ..Config::default() };
     let (server, _) = started(config.allowing("alice"));
     let token = redeem(&server, &code(&server)).member("refresh_token");
     for _ in 0..2 {
@@ -239,27 +195,16 @@ fn refresh_may_narrow_the_scope_but_not_widen_it() {
     let (server, _) = allowing();
     let token = redeem(&server, &code(&server)).member("refresh_token");
     let ask = |token: &str, scope: &str| {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("client_id", "demo-app"),
-            ("refresh_token", token),
-            ("scope", scope),
-        ];
+        let form =
+            [("grant_type", "refresh_token"), ("client_id", "demo-app"), ("refresh_token", token), ("scope", scope)];
         post(&server, "/token", &form)
     };
-    assert_eq!(
-        ask(&token, "openid profile write").member("error"),
-        "invalid_scope"
-    );
+    assert_eq!(ask(&token, "openid profile write").member("error"), "invalid_scope");
     let narrow = ask(&token, "profile");
     assert_eq!(narrow.member("scope"), "profile");
     assert!(narrow.json().get("id_token").is_none());
     let wide = ask(&narrow.member("refresh_token"), "");
-    assert_eq!(
-        wide.member("scope"),
-        "openid profile",
-        "the grant itself was not narrowed"
-    );
+    assert_eq!(wide.member("scope"), "openid profile", "the grant itself was not narrowed");
 }
 
 #[test]
@@ -267,15 +212,9 @@ fn access_and_refresh_tokens_expire() {
     let (server, time) = allowing();
     let answer = redeem(&server, &code(&server));
     time.advance(Duration::from_secs(3_600));
-    assert_eq!(
-        bearer(&server, "GET", "/api/me", &answer.member("access_token")).status,
-        401
-    );
+    assert_eq!(bearer(&server, "GET", "/api/me", &answer.member("access_token")).status, 401);
     time.advance(Duration::from_secs(14 * 24 * 3_600));
-    assert_eq!(
-        refresh(&server, &answer.member("refresh_token")).member("error"),
-        "invalid_grant"
-    );
+    assert_eq!(refresh(&server, &answer.member("refresh_token")).member("error"), "invalid_grant");
 }
 
 #[test]
@@ -285,61 +224,28 @@ fn client_authentication_takes_basic_form_encoded_or_post_but_one_of_them() {
     let (server, _) = started(config);
     let grant = ("grant_type", "client_credentials");
     let encoded = basic("demo-service", "s+p%2Fc%3A%2B%26%25%C3%A9");
-    let with = |header: &str, form: &[(&str, &str)]| {
-        post_with(&server, "/token", &[("Authorization", header)], form)
-    };
+    let with = |header: &str, form: &[(&str, &str)]| post_with(&server, "/token", &[("Authorization", header)], form);
     assert_eq!(with(&encoded, &[grant]).status, 200);
-    assert_eq!(
-        with(&encoded, &[grant, ("client_id", "demo-service")]).status,
-        200
-    );
+    assert_eq!(with(&encoded, &[grant, ("client_id", "demo-service")]).status, 200);
     let id = ("client_id", "demo-service");
     let secret = ("client_secret", "s p/c:+&%é");
     assert_eq!(post(&server, "/token", &[grant, id, secret]).status, 200);
 
     let refused = |answer: Answered, status: u16, error: &str| {
-        assert_eq!(
-            (answer.status, answer.member("error").as_str()),
-            (status, error),
-            "{}",
-            answer.text()
-        );
-        assert_eq!(
-            answer.header("www-authenticate").starts_with("Basic "),
-            status == 401
-        );
+        assert_eq!((answer.status, answer.member("error").as_str()), (status, error), "{}", answer.text());
+        assert_eq!(answer.header("www-authenticate").starts_with("Basic "), status == 401);
         assert_eq!(answer.header("cache-control"), "no-store");
     };
     refused(with(&encoded, &[grant, id, secret]), 400, "invalid_request");
-    refused(
-        with(&encoded, &[grant, ("client_id", "demo-app")]),
-        400,
-        "invalid_request",
-    );
-    refused(
-        with(&basic("demo-service", "s p/c:+&%é"), &[grant]),
-        401,
-        "invalid_client",
-    );
+    refused(with(&encoded, &[grant, ("client_id", "demo-app")]), 400, "invalid_request");
+    refused(with(&basic("demo-service", "s p/c:+&%é"), &[grant]), 401, "invalid_client");
     refused(with(&basic("demo-service", ""), &[grant]), 401, "invalid_client");
     refused(with("Bearer abc", &[grant]), 401, "invalid_client");
-    refused(
-        post(&server, "/token", &[grant, id, ("client_secret", "wrong")]),
-        401,
-        "invalid_client",
-    );
+    refused(post(&server, "/token", &[grant, id, ("client_secret", "wrong")]), 401, "invalid_client");
     refused(post(&server, "/token", &[grant, id]), 401, "invalid_client");
     refused(post(&server, "/token", &[grant]), 401, "invalid_client");
-    refused(
-        post(&server, "/token", &[grant, ("client_id", "nobody")]),
-        401,
-        "invalid_client",
-    );
-    refused(
-        post(&server, "/token", &[grant, ("client_id", "demo-app"), secret]),
-        401,
-        "invalid_client",
-    );
+    refused(post(&server, "/token", &[grant, ("client_id", "nobody")]), 401, "invalid_client");
+    refused(post(&server, "/token", &[grant, ("client_id", "demo-app"), secret]), 401, "invalid_client");
 }
 
 #[test]
@@ -356,30 +262,12 @@ fn malformed_token_requests_are_named() {
     let error = |form: &[(&str, &str)]| post_as_service(&server, "/token", form).member("error");
     assert_eq!(error(&[]), "invalid_request");
     assert_eq!(error(&[("grant_type", "password")]), "unsupported_grant_type");
-    assert_eq!(
-        error(&[("grant_type", "client_credentials"), ("scope", "a\"b")]),
-        "invalid_scope"
-    );
-    assert_eq!(
-        error(&[("grant_type", "client_credentials"), ("scope", "unknown")]),
-        "invalid_scope"
-    );
-    assert_eq!(
-        error(&[("grant_type", "client_credentials"), ("resource", "relative")]),
-        "invalid_target"
-    );
-    assert_eq!(
-        error(&[
-            ("grant_type", "client_credentials"),
-            ("grant_type", "client_credentials")
-        ]),
-        "invalid_request"
-    );
+    assert_eq!(error(&[("grant_type", "client_credentials"), ("scope", "a\"b")]), "invalid_scope");
+    assert_eq!(error(&[("grant_type", "client_credentials"), ("scope", "unknown")]), "invalid_scope");
+    assert_eq!(error(&[("grant_type", "client_credentials"), ("resource", "relative")]), "invalid_target");
+    assert_eq!(error(&[("grant_type", "client_credentials"), ("grant_type", "client_credentials")]), "invalid_request");
     let public = [("grant_type", "client_credentials"), ("client_id", "demo-app")];
-    assert_eq!(
-        post(&server, "/token", &public).member("error"),
-        "unauthorized_client"
-    );
+    assert_eq!(post(&server, "/token", &public).member("error"), "unauthorized_client");
     assert_eq!(get(&server, "/token").status, 405);
     let many: Vec<_> = (0..101).map(|number| number.to_string()).collect();
     let many: Vec<_> = many.iter().map(|name| (name.as_str(), "x")).collect();
@@ -393,13 +281,7 @@ fn malformed_token_requests_are_named() {
         assert_eq!(answer.member("error"), "invalid_request", "{broken}");
     }
     let header = ("Authorization", &*basic("demo-service", "demo-secret"));
-    let json = send(
-        &server,
-        "POST",
-        "/token",
-        &[header, ("Content-Type", "application/json")],
-        "{}",
-    );
+    let json = send(&server, "POST", "/token", &[header, ("Content-Type", "application/json")], "{}");
     assert_eq!(json.member("error"), "invalid_request");
     let query = post_with(&server, "/token?grant_type=client_credentials", &[header], &[]);
     assert_eq!(query.member("error"), "invalid_request");
@@ -407,10 +289,7 @@ fn malformed_token_requests_are_named() {
 
 #[test]
 fn resources_and_audience_reach_introspection_and_jwt_access_tokens() {
-    let config = Config {
-        access_token_format: AccessTokenFormat::Jwt,
-        ..Config::default()
-    };
+    let config = Config { access_token_format: AccessTokenFormat::Jwt, ..Config::default() };
     let (server, _) = started(config.allowing("alice"));
     let asked = authorization(&[("resource", "https://a.example/"), ("audience", "b")]);
     let asked = format!("{asked}&resource=https%3A%2F%2Fc.example%2F");

@@ -5,18 +5,9 @@ use super::*;
 /// `scheme[token68]name=value;name=value` of each challenge.
 fn shown(value: &str) -> Result<Vec<String>, ChallengeFlaw> {
     let shown = |challenge: &Challenge| {
-        let parameters: Vec<_> = challenge
-            .parameters
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        let token = challenge
-            .token68()
-            .map(|token| format!("[{token}]"))
-            .unwrap_or_default();
-        format!("{}{token} {}", challenge.scheme(), parameters.join(";"))
-            .trim_end()
-            .to_owned()
+        let parameters: Vec<_> = challenge.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let token = challenge.token68().map(|token| format!("[{token}]")).unwrap_or_default();
+        format!("{}{token} {}", challenge.scheme(), parameters.join(";")).trim_end().to_owned()
     };
     parse(value.as_bytes()).map(|challenges| challenges.iter().map(shown).collect())
 }
@@ -28,33 +19,18 @@ fn answers_57_challenges_are_read_by_the_grammar() {
         (" , ,", &[]),
         ("Bearer", &["Bearer"]),
         ("Bearer ", &["Bearer"]),
-        (
-            r#"Bearer realm="a", error="invalid_token""#,
-            &["Bearer realm=a;error=invalid_token"],
-        ),
-        (
-            r#"Bearer realm="a \"quoted\\\" b", scope="x y""#,
-            &[r#"Bearer realm=a "quoted\" b;scope=x y"#],
-        ),
+        (r#"Bearer realm="a", error="invalid_token""#, &["Bearer realm=a;error=invalid_token"]),
+        (r#"Bearer realm="a \"quoted\\\" b", scope="x y""#, &[r#"Bearer realm=a "quoted\" b;scope=x y"#]),
         (r#"Bearer scope = "a""#, &["Bearer scope=a"]),
         ("Bearer\trealm\t=\tx", &["Bearer realm=x"]),
-        (
-            r#"Bearer xerror="no", error="yes""#,
-            &["Bearer xerror=no;error=yes"],
-        ),
-        (
-            r#"Bearer realm="error=\"fake\"", x="Basic y=z, DPoP""#,
-            &[r#"Bearer realm=error="fake";x=Basic y=z, DPoP"#],
-        ),
+        (r#"Bearer xerror="no", error="yes""#, &["Bearer xerror=no;error=yes"]),
+        (r#"Bearer realm="error=\"fake\"", x="Basic y=z, DPoP""#, &[r#"Bearer realm=error="fake";x=Basic y=z, DPoP"#]),
         (
             r#"Basic realm="a", Bearer error=invalid_token,scope="x""#,
             &["Basic realm=a", "Bearer error=invalid_token;scope=x"],
         ),
         (r#"Negotiate, Bearer realm="a""#, &["Negotiate", "Bearer realm=a"]),
-        (
-            "Negotiate abc==, Basic realm=x",
-            &["Negotiate[abc==]", "Basic realm=x"],
-        ),
+        ("Negotiate abc==, Basic realm=x", &["Negotiate[abc==]", "Basic realm=x"]),
         ("Negotiate a/b+c-._~=", &["Negotiate[a/b+c-._~=]"]),
         ("Basic abc=", &["Basic[abc=]"]),
         ("Basic abc= , Bearer", &["Basic[abc=]", "Bearer"]),
@@ -68,10 +44,7 @@ fn answers_57_challenges_are_read_by_the_grammar() {
         (r#"Bearer realm="Größe""#, &["Bearer realm=Größe"]),
         (
             r#"Newauth realm="apps", type=1, title="Login to \"apps\"", Basic realm="simple""#,
-            &[
-                r#"Newauth realm=apps;type=1;title=Login to "apps""#,
-                "Basic realm=simple",
-            ],
+            &[r#"Newauth realm=apps;type=1;title=Login to "apps""#, "Basic realm=simple"],
         ),
     ] {
         assert_eq!(
@@ -128,41 +101,23 @@ fn di_19_challenges_and_parameters_are_bounded() {
     assert_eq!(shown(&challenges(100)).unwrap().len(), 100);
     assert_eq!(shown(&challenges(101)), Err(ChallengeFlaw::TooMany));
     assert_eq!(shown(&challenges(10_000)), Err(ChallengeFlaw::TooMany));
-    let parameters = |count: usize| {
-        format!(
-            "Bearer {}",
-            (0..count)
-                .map(|n| format!("p{n}=x"))
-                .collect::<Vec<_>>()
-                .join(",")
-        )
-    };
+    let parameters =
+        |count: usize| format!("Bearer {}", (0..count).map(|n| format!("p{n}=x")).collect::<Vec<_>>().join(","));
     assert!(shown(&parameters(100)).is_ok());
     assert_eq!(shown(&parameters(101)), Err(ChallengeFlaw::TooMany));
     assert_eq!(shown(&parameters(10_000)), Err(ChallengeFlaw::TooMany));
     assert_eq!(shown(&"\"".repeat(1_000_001)), Err(ChallengeFlaw::Malformed));
-    assert_eq!(
-        shown(&format!("Bearer x=\"{}", "\\\\".repeat(1_000_000))),
-        Err(ChallengeFlaw::Malformed)
-    );
+    assert_eq!(shown(&format!("Bearer x=\"{}", "\\\\".repeat(1_000_000))), Err(ChallengeFlaw::Malformed));
     assert_eq!(shown(&", \t".repeat(1_000_000)), Ok(vec![]));
 }
 
 #[test]
 fn all_values_of_an_answer_are_read_and_a_malformed_one_says_nothing() {
     let mut headers = HeaderMap::new();
-    for value in [
-        &b"Basic realm=a"[..],
-        b"Bearer \"",
-        b"DPoP error=use_dpop_nonce, Bearer",
-        b"Custom x=\"\xFF\"",
-    ] {
+    for value in [&b"Basic realm=a"[..], b"Bearer \"", b"DPoP error=use_dpop_nonce, Bearer", b"Custom x=\"\xFF\""] {
         headers.append(WWW_AUTHENTICATE, value.try_into().unwrap());
     }
-    let schemes: Vec<_> = challenges(&headers)
-        .iter()
-        .map(|challenge| challenge.scheme().to_owned())
-        .collect();
+    let schemes: Vec<_> = challenges(&headers).iter().map(|challenge| challenge.scheme().to_owned()).collect();
     assert_eq!(schemes, ["Basic", "DPoP", "Bearer", "Custom"]);
 }
 

@@ -18,10 +18,7 @@ pub(super) fn members(text: &str) -> Result<Vec<Member>, JsonError> {
         around: [Container::Array; MAX_DEPTH],
         depth: 0,
     };
-    parser.object().map_err(|flaw| JsonError {
-        at: parser.at(),
-        flaw,
-    })?;
+    parser.object().map_err(|flaw| JsonError { at: parser.at(), flaw })?;
     Ok(parser.names)
 }
 
@@ -60,10 +57,7 @@ impl<'a> Parser<'a> {
             [b'{', rest @ ..] => self.rest = rest,
             [] => return Err(JsonFlaw::Truncated),
             [b'[' | b'"' | b'-' | b'0'..=b'9', ..] => return Err(JsonFlaw::NotObject),
-            rest if [&b"true"[..], b"false", b"null"]
-                .iter()
-                .any(|word| rest.starts_with(word)) =>
-            {
+            rest if [&b"true"[..], b"false", b"null"].iter().any(|word| rest.starts_with(word)) => {
                 return Err(JsonFlaw::NotObject);
             }
             _ => return Err(JsonFlaw::Syntax),
@@ -85,11 +79,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.space();
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(JsonFlaw::Trailing)
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(JsonFlaw::Trailing) }
     }
 
     /// Reads a value, or the beginning of one. Says whether it is whole: if not, its first inner value comes next.
@@ -102,9 +92,7 @@ impl<'a> Parser<'a> {
             }
             [b'-' | b'0'..=b'9', ..] => self.number()?,
             [b'{', rest @ ..] => {
-                self.enter(Container::Object {
-                    first: self.names.len(),
-                })?;
+                self.enter(Container::Object { first: self.names.len() })?;
                 self.rest = rest;
                 self.space();
                 let [b'}', rest @ ..] = self.rest else {
@@ -206,10 +194,7 @@ impl<'a> Parser<'a> {
         self.count = self.count.saturating_add(1);
         let start = self.at();
         let name_escaped = self.string()?;
-        let name = Span {
-            start,
-            end: self.at().saturating_sub(1),
-        };
+        let name = Span { start, end: self.at().saturating_sub(1) };
         self.space();
         match self.rest {
             [b':', rest @ ..] => self.rest = rest,
@@ -218,11 +203,7 @@ impl<'a> Parser<'a> {
         }
         self.space();
         let start = self.at();
-        self.names.push(Member {
-            name,
-            name_escaped,
-            value: Span { start, end: start },
-        });
+        self.names.push(Member { name, name_escaped, value: Span { start, end: start } });
         Ok(())
     }
 
@@ -327,16 +308,8 @@ impl<'a> Parser<'a> {
     /// Checks that no two members of the object that begins at `first` have the same name.
     fn unique(&self, first: usize) -> Result<(), JsonFlaw> {
         let members = self.names.get(first..).unwrap_or_default();
-        let unique = if members.len() <= FEW {
-            self.unique_few(members)
-        } else {
-            self.unique_many(members)
-        };
-        if unique {
-            Ok(())
-        } else {
-            Err(JsonFlaw::DuplicateMember)
-        }
+        let unique = if members.len() <= FEW { self.unique_few(members) } else { self.unique_many(members) };
+        if unique { Ok(()) } else { Err(JsonFlaw::DuplicateMember) }
     }
 
     fn unique_few(&self, mut members: &[Member]) -> bool {
@@ -364,38 +337,25 @@ impl<'a> Parser<'a> {
             .iter()
             .map(|member| {
                 let name = member.name.of(self.text);
-                let digest = if member.name_escaped {
-                    digest(&unescape(name))
-                } else {
-                    digest(name)
-                };
+                let digest = if member.name_escaped { digest(&unescape(name)) } else { digest(name) };
                 (digest, member)
             })
             .collect();
         digests.sort_unstable_by_key(|(digest, _)| *digest);
-        digests
-            .chunk_by(|(one, _), (other, _)| one == other)
-            .filter(|alike| alike.len() > 1)
-            .all(|alike| {
-                let mut names: Vec<_> = alike
-                    .iter()
-                    .map(|(_, member)| unescape(member.name.of(self.text)))
-                    .collect();
-                names.sort_unstable();
-                names.is_sorted_by(|one, other| one != other)
-            })
+        digests.chunk_by(|(one, _), (other, _)| one == other).filter(|alike| alike.len() > 1).all(|alike| {
+            let mut names: Vec<_> = alike.iter().map(|(_, member)| unescape(member.name.of(self.text))).collect();
+            names.sort_unstable();
+            names.is_sorted_by(|one, other| one != other)
+        })
     }
 }
 
 /// Skips all bytes that mean nothing special in a string: up to a quote, a backslash or a control character.
 fn plain(bytes: &[u8]) -> &[u8] {
     // Most names and values end within two words; what is longer is likely to be much longer.
-    let (Some((one, after_one)), Some((two, after_two))) = (
-        bytes.split_first_chunk::<8>(),
-        bytes
-            .split_at_checked(8)
-            .and_then(|(_, rest)| rest.split_first_chunk::<8>()),
-    ) else {
+    let (Some((one, after_one)), Some((two, after_two))) =
+        (bytes.split_first_chunk::<8>(), bytes.split_at_checked(8).and_then(|(_, rest)| rest.split_first_chunk::<8>()))
+    else {
         return plain_tail(bytes);
     };
     if let Some(skip) = special(*one) {
@@ -407,9 +367,7 @@ fn plain(bytes: &[u8]) -> &[u8] {
     let mut bytes = after_two;
     while let Some((block, rest)) = bytes.split_first_chunk::<32>() {
         // Without a branch inside, so that the compiler looks at all of them at once.
-        if block.iter().fold(false, |found, byte| {
-            found | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\')
-        }) {
+        if block.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\')) {
             break;
         }
         bytes = rest;
@@ -447,11 +405,7 @@ fn special(word: [u8; 8]) -> Option<usize> {
     let (quotes, backslashes) = (word ^ QUOTES, word ^ BACKSLASHES);
     let zeros = (quotes.wrapping_sub(ONES) & !quotes) | (backslashes.wrapping_sub(ONES) & !backslashes);
     let mask = (zeros | (word.wrapping_sub(SPACES) & !word)) & TOPS;
-    if mask == 0 {
-        None
-    } else {
-        usize::try_from(mask.trailing_zeros() / 8).ok()
-    }
+    if mask == 0 { None } else { usize::try_from(mask.trailing_zeros() / 8).ok() }
 }
 
 /// Reads the four hexadecimal digits of `\u`.
@@ -478,15 +432,9 @@ fn digest(name: &str) -> u64 {
         (Some(first), Some(last)) => mix(u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
         _ => bytes.iter().fold(1, |word, byte| (word << 8) | u64::from(*byte)),
     };
-    let digest = bytes
-        .get(8..bytes.len().saturating_sub(8))
-        .unwrap_or_default()
-        .chunks(8)
-        .fold(digest, |digest, chunk| {
-            mix(
-                digest,
-                chunk.iter().fold(1, |word, byte| (word << 8) | u64::from(*byte)),
-            )
+    let digest =
+        bytes.get(8..bytes.len().saturating_sub(8)).unwrap_or_default().chunks(8).fold(digest, |digest, chunk| {
+            mix(digest, chunk.iter().fold(1, |word, byte| (word << 8) | u64::from(*byte)))
         });
     let digest = digest.wrapping_mul(ODD);
     digest ^ (digest >> 32)

@@ -92,11 +92,7 @@ impl<'a> Number<'a> {
     pub fn floor_i64(self) -> i64 {
         let (magnitude, exact) = Decimal::of(self.0).truncated();
         if self.is_negative() {
-            let magnitude = if exact {
-                magnitude
-            } else {
-                magnitude.saturating_add(1)
-            };
+            let magnitude = if exact { magnitude } else { magnitude.saturating_add(1) };
             0_i64.saturating_sub_unsigned(magnitude)
         } else {
             i64::try_from(magnitude).unwrap_or(i64::MAX)
@@ -123,26 +119,13 @@ impl<'a> Decimal<'a> {
         let text = text.strip_prefix('-').unwrap_or(text);
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (integral, fractional) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') {
-            i64::MIN
-        } else {
-            i64::MAX
-        });
-        let point = i64::try_from(integral.len())
-            .unwrap_or(i64::MAX)
-            .saturating_add(exponent);
-        Self {
-            integral,
-            fractional,
-            point,
-        }
+        let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
+        let point = i64::try_from(integral.len()).unwrap_or(i64::MAX).saturating_add(exponent);
+        Self { integral, fractional, point }
     }
 
     fn digits(&self) -> impl Iterator<Item = u64> {
-        self.integral
-            .bytes()
-            .chain(self.fractional.bytes())
-            .map(|digit| u64::from(digit.saturating_sub(b'0')))
+        self.integral.bytes().chain(self.fractional.bytes()).map(|digit| u64::from(digit.saturating_sub(b'0')))
     }
 
     fn is_zero(&self) -> bool {
@@ -195,8 +178,7 @@ pub struct Nested<'a>(&'a str);
 impl<'a> Nested<'a> {
     /// Finds a member by its name. Reads the object up to it.
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        self.members()
-            .find_map(|(found, value)| (found == name).then_some(value))
+        self.members().find_map(|(found, value)| (found == name).then_some(value))
     }
 
     /// Goes through the members in the order in which they stand.
@@ -230,9 +212,7 @@ fn inner(text: &str) -> &str {
 fn next<'a>(rest: &mut &'a str) -> Option<&'a str> {
     const BETWEEN: [char; 6] = [' ', '\n', '\r', '\t', ',', ':'];
     let text = rest.trim_start_matches(BETWEEN);
-    let (value, after) = text
-        .split_at_checked(extent(text))
-        .filter(|(value, _)| !value.is_empty())?;
+    let (value, after) = text.split_at_checked(extent(text)).filter(|(value, _)| !value.is_empty())?;
     *rest = after;
     Some(value)
 }
@@ -296,15 +276,9 @@ fn unescape_one<'a>(out: &mut String, text: &'a str) -> &'a str {
         Some('t') => out.push('\t'),
         Some('u') => {
             let (unit, after) = hex(chars.as_str());
-            let low = after
-                .strip_prefix("\\u")
-                .map(hex)
-                .filter(|_| (0xD800..=0xDBFF).contains(&unit));
+            let low = after.strip_prefix("\\u").map(hex).filter(|_| (0xD800..=0xDBFF).contains(&unit));
             let (code, after) = match low {
-                Some((low, after)) => (
-                    0x1_0000_u32.saturating_add(((unit & 0x3FF) << 10) | (low & 0x3FF)),
-                    after,
-                ),
+                Some((low, after)) => (0x1_0000_u32.saturating_add(((unit & 0x3FF) << 10) | (low & 0x3FF)), after),
                 None => (unit, after),
             };
             out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));

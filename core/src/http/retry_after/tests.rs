@@ -97,9 +97,7 @@ fn every_day_of_four_centuries_is_what_httpdate_says() {
 }
 
 fn system_time(moment: Timestamp) -> SystemTime {
-    UNIX_EPOCH
-        .checked_add(Duration::from_secs(moment.as_secs()))
-        .unwrap()
+    UNIX_EPOCH.checked_add(Duration::from_secs(moment.as_secs())).unwrap()
 }
 
 /// The differences: a day that the month does not have, a wrong weekday, a leap second, and what lies before 1970.
@@ -113,10 +111,7 @@ fn compare(text: &str) {
         }
         (Some(ours), None) => {
             let weekday_differs = httpdate::fmt_http_date(ours).get(..3) != text.get(..3);
-            assert!(
-                weekday_differs || text.contains(":60") || ours == UNIX_EPOCH,
-                "{text}"
-            );
+            assert!(weekday_differs || text.contains(":60") || ours == UNIX_EPOCH, "{text}");
         }
         (ours, theirs) => assert_eq!(ours, theirs, "{text}"),
     }

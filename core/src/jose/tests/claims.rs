@@ -28,14 +28,7 @@ fn jw_25_the_issuer_is_compared_as_exact_text() {
     ] {
         let error = security(with("iss", Some(&format!(r#""{found}""#))));
         let (expected, found) = (Some(ISSUER.to_owned()), Some(found.to_owned()));
-        assert_eq!(
-            error,
-            SecurityError::Claim {
-                claim: "iss",
-                expected,
-                found
-            }
-        );
+        assert_eq!(error, SecurityError::Claim { claim: "iss", expected, found });
     }
     for value in ["null", "1", r#"["https://op.example"]"#, "{}"] {
         assert_eq!(refused_claim(with("iss", Some(value))), "iss", "{value}");
@@ -67,32 +60,17 @@ fn a_tenant_of_the_issuer_is_the_one_that_the_token_names() {
     let good = found("https://login.example/72f9-a/v2.0", Some(r#""72f9-a""#));
     assert_eq!(refused_claim(check(&good, &rules)), "iss");
     rules.issuer_rule = IssuerRule::TenantTemplate;
-    assert_eq!(
-        check(&good, &rules).unwrap().issuer(),
-        "https://login.example/72f9-a/v2.0"
-    );
+    assert_eq!(check(&good, &rules).unwrap().issuer(), "https://login.example/72f9-a/v2.0");
     for (iss, tid, claim) in [
         ("https://login.example/72f9-a/v2.0", Some(r#""other""#), "iss"),
-        (
-            "https://login.example/{tenantid}/v2.0",
-            Some(r#""72f9-a""#),
-            "iss",
-        ),
+        ("https://login.example/{tenantid}/v2.0", Some(r#""72f9-a""#), "iss"),
         ("https://login.example/72f9-a/v2.0", None, "tid"),
         ("https://login.example//v2.0", Some(r#""""#), "tid"),
         ("https://login.example/a/b/v2.0", Some(r#""a/b""#), "tid"),
         ("https://login.example/../v2.0", Some(r#""..""#), "tid"),
-        (
-            "https://login.example/{tenantid}/v2.0",
-            Some(r#""{tenantid}""#),
-            "tid",
-        ),
+        ("https://login.example/{tenantid}/v2.0", Some(r#""{tenantid}""#), "tid"),
     ] {
-        assert_eq!(
-            refused_claim(check(&found(iss, tid), &rules)),
-            claim,
-            "{iss} {tid:?}"
-        );
+        assert_eq!(refused_claim(check(&found(iss, tid), &rules)), claim, "{iss} {tid:?}");
     }
 }
 
@@ -139,12 +117,7 @@ fn jw_28_another_audience_must_be_trusted_and_the_client_the_authorized_party() 
         (r#"["api","client-1"]"#, own, Some("aud"), None),
         (r#"["client-1","evil"]"#, own, Some("aud"), Some("aud")),
         (r#"["client-1","api","evil"]"#, own, Some("aud"), Some("aud")),
-        (
-            r#"["client-1","api"]"#,
-            Some(r#""api""#),
-            Some("aud"),
-            Some("azp"),
-        ),
+        (r#"["client-1","api"]"#, Some(r#""api""#), Some("aud"), Some("azp")),
         (r#"["client-1","client-1"]"#, own, None, None),
         (r#""client-1""#, own, None, None),
         (r#"["api"]"#, own, Some("aud"), Some("aud")),
@@ -183,61 +156,34 @@ fn jw_29_the_expiry_is_a_number_of_seconds_that_has_not_come() {
         "1750000300000",
     ] {
         let error = security(with("exp", Some(value)));
-        assert!(
-            matches!(error, SecurityError::Claim { claim: "exp", .. }),
-            "{value}: {error:?}"
-        );
+        assert!(matches!(error, SecurityError::Claim { claim: "exp", .. }), "{value}: {error:?}");
     }
     for value in [NOW - 60, NOW - 61, 0, 1] {
         let error = security(with("exp", Some(&value.to_string())));
         let value = i64::try_from(value).unwrap();
-        assert_eq!(
-            error,
-            SecurityError::Time {
-                claim: "exp",
-                value,
-                now: NOW
-            }
-        );
+        assert_eq!(error, SecurityError::Time { claim: "exp", value, now: NOW });
     }
     for value in [NOW - 59, NOW, NOW + 1, 253_402_300_799] {
-        assert_eq!(
-            with("exp", Some(&value.to_string())).unwrap().expires_at(),
-            Timestamp::from_secs(value)
-        );
+        assert_eq!(with("exp", Some(&value.to_string())).unwrap().expires_at(), Timestamp::from_secs(value));
     }
 }
 
 #[test]
 fn jw_29_answers_60_a_fractional_expiry_is_rounded_down() {
-    for (value, seconds) in [
-        ("1750000300.9", 1_750_000_300),
-        ("1.7500003E9", 1_750_000_300),
-        ("1750000300.0", 1_750_000_300),
-    ] {
-        assert_eq!(
-            with("exp", Some(value)).unwrap().expires_at(),
-            Timestamp::from_secs(seconds)
-        );
+    for (value, seconds) in
+        [("1750000300.9", 1_750_000_300), ("1.7500003E9", 1_750_000_300), ("1750000300.0", 1_750_000_300)]
+    {
+        assert_eq!(with("exp", Some(value)).unwrap().expires_at(), Timestamp::from_secs(seconds));
     }
     // One minute ago, and the fraction does not save it.
-    assert!(matches!(
-        security(with("exp", Some("1749999940.9"))),
-        SecurityError::Time { claim: "exp", .. }
-    ));
+    assert!(matches!(security(with("exp", Some("1749999940.9"))), SecurityError::Time { claim: "exp", .. }));
 }
 
 #[test]
 fn jw_30_answers_60_issue_time_must_be_there_and_not_ahead() {
     assert_eq!(security(with("iat", None)), SecurityError::ClaimMissing("iat"));
     for value in [r#""1750000000""#, "null", "[]", "-5", "1e308"] {
-        assert!(
-            matches!(
-                security(with("iat", Some(value))),
-                SecurityError::Claim { claim: "iat", .. }
-            ),
-            "{value}"
-        );
+        assert!(matches!(security(with("iat", Some(value))), SecurityError::Claim { claim: "iat", .. }), "{value}");
     }
     for (ahead, accepted) in [(0, true), (60, true), (61, false), (86_400, false)] {
         let outcome = with("iat", Some(&(NOW + ahead).to_string()));
@@ -250,20 +196,10 @@ fn jw_30_answers_60_issue_time_must_be_there_and_not_ahead() {
 #[test]
 fn jw_30_a_token_is_not_used_before_its_time() {
     for value in [r#""1750000000""#, "null", "{}", "-1", "1e308"] {
-        assert!(
-            matches!(
-                security(with("nbf", Some(value))),
-                SecurityError::Claim { claim: "nbf", .. }
-            ),
-            "{value}"
-        );
+        assert!(matches!(security(with("nbf", Some(value))), SecurityError::Claim { claim: "nbf", .. }), "{value}");
     }
     for (ahead, accepted) in [(0, true), (60, true), (61, false)] {
-        assert_eq!(
-            with("nbf", Some(&(NOW + ahead).to_string())).is_ok(),
-            accepted,
-            "{ahead}"
-        );
+        assert_eq!(with("nbf", Some(&(NOW + ahead).to_string())).is_ok(), accepted, "{ahead}");
     }
 }
 
@@ -273,10 +209,7 @@ fn an_old_token_is_refused_only_if_its_age_is_limited() {
     check(&week_old, &rules()).unwrap();
     let mut rules = rules();
     rules.max_issued_age = Some(Duration::from_secs(3600));
-    assert!(matches!(
-        security(check(&week_old, &rules)),
-        SecurityError::Time { claim: "iat", .. }
-    ));
+    assert!(matches!(security(check(&week_old, &rules)), SecurityError::Time { claim: "iat", .. }));
     check(&claims(&[]), &rules).unwrap();
 }
 
@@ -284,26 +217,10 @@ fn an_old_token_is_refused_only_if_its_age_is_limited() {
 fn jw_31_answers_60_the_subject_is_a_string_of_1_to_255_bytes() {
     assert_eq!(security(with("sub", None)), SecurityError::ClaimMissing("sub"));
     let text = |len: usize| format!(r#""{}""#, "s".repeat(len));
-    for value in [
-        "1",
-        "null",
-        "[]",
-        "{}",
-        "true",
-        &text(0),
-        &text(256),
-        &text(25_500),
-    ] {
+    for value in ["1", "null", "[]", "{}", "true", &text(0), &text(256), &text(25_500)] {
         let error = security(with("sub", Some(value)));
         // It may be a person's name: never in an error.
-        assert_eq!(
-            error,
-            SecurityError::Claim {
-                claim: "sub",
-                expected: None,
-                found: None
-            }
-        );
+        assert_eq!(error, SecurityError::Claim { claim: "sub", expected: None, found: None });
     }
     assert_eq!(with("sub", Some(&text(255))).unwrap().subject().len(), 255);
     with("sub", Some(&text(1))).unwrap();
@@ -325,35 +242,15 @@ fn jw_32_with_a_max_age_the_login_must_be_recent() {
     let with = |value: Option<&str>| check(&claims(&[("auth_time", value)]), &rules);
     assert_eq!(security(with(None)), SecurityError::ClaimMissing("auth_time"));
     for value in [r#""1750000000""#, "null", "-1", "1e308", "[]"] {
-        assert!(
-            matches!(
-                security(with(Some(value))),
-                SecurityError::Claim {
-                    claim: "auth_time",
-                    ..
-                }
-            ),
-            "{value}"
-        );
+        assert!(matches!(security(with(Some(value))), SecurityError::Claim { claim: "auth_time", .. }), "{value}");
     }
-    for (value, accepted) in [
-        (NOW - 660, true),
-        (NOW - 661, false),
-        (NOW, true),
-        (NOW + 60, true),
-        (NOW + 61, false),
-        (0, false),
-    ] {
+    for (value, accepted) in
+        [(NOW - 660, true), (NOW - 661, false), (NOW, true), (NOW + 60, true), (NOW + 61, false), (0, false)]
+    {
         let outcome = with(Some(&value.to_string()));
         assert_eq!(outcome.is_ok(), accepted, "{value}");
         if !accepted {
-            assert!(matches!(
-                security(outcome),
-                SecurityError::Time {
-                    claim: "auth_time",
-                    ..
-                }
-            ));
+            assert!(matches!(security(outcome), SecurityError::Time { claim: "auth_time", .. }));
         }
     }
 }
@@ -363,10 +260,7 @@ fn login_time_can_be_required_without_a_max_age() {
     let mut rules = rules();
     check(&claims(&[]), &rules).unwrap();
     rules.auth_time = Requirement::Required;
-    assert_eq!(
-        security(check(&claims(&[]), &rules)),
-        SecurityError::ClaimMissing("auth_time")
-    );
+    assert_eq!(security(check(&claims(&[]), &rules)), SecurityError::ClaimMissing("auth_time"));
     let verified = check(&claims(&[("auth_time", Some("1"))]), &rules).unwrap();
     assert_eq!(verified.auth_time(), Some(Timestamp::from_secs(1)));
 }
@@ -378,14 +272,7 @@ fn jw_33_an_essential_context_class_must_be_one_of_those_asked_for() {
     rules.acr_values = &wanted;
     let with = |value: Option<&str>| check(&claims(&[("acr", value)]), &rules);
     assert_eq!(security(with(None)), SecurityError::ClaimMissing("acr"));
-    for value in [
-        r#""silver""#,
-        r#""urn:mfa gold""#,
-        r#""""#,
-        "1",
-        r#"["gold"]"#,
-        "null",
-    ] {
+    for value in [r#""silver""#, r#""urn:mfa gold""#, r#""""#, "1", r#"["gold"]"#, "null"] {
         assert_eq!(refused_claim(with(Some(value))), "acr", "{value}");
     }
     assert_eq!(with(Some(r#""gold""#)).unwrap().acr().unwrap(), "gold");
@@ -400,10 +287,7 @@ const AT_HASH: &str = r#""77QmUPtjPfzWtF2AnpK9RQ""#;
 fn jw_34_an_at_hash_that_is_there_must_be_right() {
     let secret = Secret::from(ACCESS_TOKEN);
     let mut rules = rules();
-    rules.access_token = Some(Binding {
-        secret: &secret,
-        requirement: Requirement::Optional,
-    });
+    rules.access_token = Some(Binding { secret: &secret, requirement: Requirement::Optional });
     check(&claims(&[("at_hash", Some(AT_HASH))]), &rules).unwrap();
     for wrong in [
         r#""77QmUPtjPfzWtF2AnpK9RA""#,
@@ -417,25 +301,11 @@ fn jw_34_an_at_hash_that_is_there_must_be_right() {
         r#""77QmUPtjPfzWtF2AnpK9""#,
     ] {
         let error = security(check(&claims(&[("at_hash", Some(wrong))]), &rules));
-        assert_eq!(
-            error,
-            SecurityError::Claim {
-                claim: "at_hash",
-                expected: None,
-                found: None
-            },
-            "{wrong}"
-        );
+        assert_eq!(error, SecurityError::Claim { claim: "at_hash", expected: None, found: None }, "{wrong}");
     }
     let other = Secret::from("another access token");
-    rules.access_token = Some(Binding {
-        secret: &other,
-        requirement: Requirement::Optional,
-    });
-    assert_eq!(
-        refused_claim(check(&claims(&[("at_hash", Some(AT_HASH))]), &rules)),
-        "at_hash"
-    );
+    rules.access_token = Some(Binding { secret: &other, requirement: Requirement::Optional });
+    assert_eq!(refused_claim(check(&claims(&[("at_hash", Some(AT_HASH))]), &rules)), "at_hash");
 }
 
 #[test]
@@ -446,19 +316,11 @@ fn jw_34_the_hash_is_that_of_the_signature() {
             let digest = crypto.hash(algorithm.hash(), ACCESS_TOKEN.as_bytes());
             let half = encode(&digest.as_bytes()[..digest.as_bytes().len() / 2]);
             let claims = claims(&[("at_hash", Some(&format!(r#""{half}""#)))]);
-            let token = signed(
-                signer(algorithm),
-                algorithm,
-                &format!(r#"{{"alg":"{algorithm}"}}"#),
-                &claims,
-            );
+            let token = signed(signer(algorithm), algorithm, &format!(r#"{{"alg":"{algorithm}"}}"#), &claims);
             let mut rules = rules();
             let allowed = [algorithm];
             rules.algorithms = &allowed;
-            rules.access_token = Some(Binding {
-                secret: &secret,
-                requirement: Requirement::Required,
-            });
+            rules.access_token = Some(Binding { secret: &secret, requirement: Requirement::Required });
             verify_with(&token, &set(&[signer(algorithm).jwk("")]), &rules).unwrap();
         }
     }
@@ -468,45 +330,20 @@ fn jw_34_the_hash_is_that_of_the_signature() {
 fn jw_35_an_absent_at_hash_is_accepted_from_the_token_endpoint_only() {
     let secret = Secret::from(ACCESS_TOKEN);
     let mut rules = rules();
-    rules.access_token = Some(Binding {
-        secret: &secret,
-        requirement: Requirement::Optional,
-    });
+    rules.access_token = Some(Binding { secret: &secret, requirement: Requirement::Optional });
     check(&claims(&[]), &rules).unwrap();
-    rules.access_token = Some(Binding {
-        secret: &secret,
-        requirement: Requirement::Required,
-    });
-    assert_eq!(
-        security(check(&claims(&[]), &rules)),
-        SecurityError::ClaimMissing("at_hash")
-    );
+    rules.access_token = Some(Binding { secret: &secret, requirement: Requirement::Required });
+    assert_eq!(security(check(&claims(&[]), &rules)), SecurityError::ClaimMissing("at_hash"));
 }
 
 #[test]
 fn the_code_is_bound_by_c_hash() {
     let secret = Secret::from("Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk");
     let mut rules = rules();
-    rules.code = Some(Binding {
-        secret: &secret,
-        requirement: Requirement::Required,
-    });
-    check(
-        &claims(&[("c_hash", Some(r#""LDktKdoQak3Pk0cnXxCltA""#))]),
-        &rules,
-    )
-    .unwrap();
-    assert_eq!(
-        refused_claim(check(
-            &claims(&[("c_hash", Some(r#""LDktKdoQak3Pk0cnXxCltA1""#))]),
-            &rules
-        )),
-        "c_hash"
-    );
-    assert_eq!(
-        security(check(&claims(&[]), &rules)),
-        SecurityError::ClaimMissing("c_hash")
-    );
+    rules.code = Some(Binding { secret: &secret, requirement: Requirement::Required });
+    check(&claims(&[("c_hash", Some(r#""LDktKdoQak3Pk0cnXxCltA""#))]), &rules).unwrap();
+    assert_eq!(refused_claim(check(&claims(&[("c_hash", Some(r#""LDktKdoQak3Pk0cnXxCltA1""#))]), &rules)), "c_hash");
+    assert_eq!(security(check(&claims(&[]), &rules)), SecurityError::ClaimMissing("c_hash"));
 }
 
 #[test]
@@ -514,10 +351,7 @@ fn pk_09_an_expected_nonce_that_is_absent_is_refused() {
     let nonce = Secret::from("n-0S6_WzA2Mj");
     let mut rules = rules();
     rules.nonce = NonceRule::Equal(&nonce);
-    assert_eq!(
-        security(check(&claims(&[]), &rules)),
-        SecurityError::ClaimMissing("nonce")
-    );
+    assert_eq!(security(check(&claims(&[]), &rules)), SecurityError::ClaimMissing("nonce"));
 }
 
 #[test]
@@ -526,24 +360,9 @@ fn pk_09_a_wrong_nonce_is_refused_and_not_shown() {
     let mut rules = rules();
     rules.nonce = NonceRule::Equal(&nonce);
     check(&claims(&[("nonce", Some(r#""n-0S6_WzA2Mj""#))]), &rules).unwrap();
-    for wrong in [
-        r#""n-0S6_WzA2Mj1""#,
-        r#""n-0S6_WzA2M""#,
-        r#""""#,
-        "null",
-        "1",
-        r#"["n-0S6_WzA2Mj"]"#,
-    ] {
+    for wrong in [r#""n-0S6_WzA2Mj1""#, r#""n-0S6_WzA2M""#, r#""""#, "null", "1", r#"["n-0S6_WzA2Mj"]"#] {
         let error = security(check(&claims(&[("nonce", Some(wrong))]), &rules));
-        assert_eq!(
-            error,
-            SecurityError::Claim {
-                claim: "nonce",
-                expected: None,
-                found: None
-            },
-            "{wrong}"
-        );
+        assert_eq!(error, SecurityError::Claim { claim: "nonce", expected: None, found: None }, "{wrong}");
     }
 }
 
@@ -570,10 +389,7 @@ fn jw_43_an_address_is_verified_only_by_the_boolean_true() {
         (Some("null"), EmailVerification::Unverified),
         (None, EmailVerification::Unverified),
     ] {
-        let claims = claims(&[
-            ("email", Some(r#""jane@example.com""#)),
-            ("email_verified", value),
-        ]);
+        let claims = claims(&[("email", Some(r#""jane@example.com""#)), ("email_verified", value)]);
         let verified = check(&claims, &rules()).unwrap();
         assert_eq!(verified.email_verified(), expected, "{value:?}");
         assert_eq!(verified.email().unwrap(), "jane@example.com");
@@ -619,10 +435,7 @@ fn answers_60_unknown_and_odd_claims_do_no_harm() {
     ]);
     let verified = check(&claims, &rules()).unwrap();
     let extra: Extra = verified.extra().unwrap();
-    assert_eq!(
-        (extra.groups.len(), &*extra.updated_at),
-        (2, "2024-05-01T12:00:00Z")
-    );
+    assert_eq!((extra.groups.len(), &*extra.updated_at), (2, "2024-05-01T12:00:00Z"));
     assert_eq!(verified.auth_time(), None);
     assert_eq!(verified.amr().collect::<Vec<_>>(), ["pwd", "otp"]);
     assert_eq!(verified.session_id().unwrap(), "08a5019c");
@@ -634,12 +447,7 @@ struct Watcher(Vec<(&'static str, String, String, bool)>);
 
 impl Observer for Watcher {
     fn check(&mut self, check: &Check<'_>) {
-        self.0.push((
-            check.name,
-            check.expected.to_owned(),
-            check.found.to_owned(),
-            check.passed,
-        ));
+        self.0.push((check.name, check.expected.to_owned(), check.found.to_owned(), check.passed));
     }
 }
 
@@ -647,35 +455,18 @@ fn watched(token: &str, rules: &IdTokenRules<'_>) -> Watcher {
     let mut watcher = Watcher::default();
     let (_, crypto) = providers().into_iter().next().unwrap();
     let keys = JwkSet::parse(keys().as_bytes(), crypto).unwrap();
-    let _ = verify(
-        &Secret::from(token),
-        &keys,
-        rules,
-        Timestamp::from_secs(NOW),
-        crypto,
-        Some(&mut watcher),
-    );
+    let _ = verify(&Secret::from(token), &keys, rules, Timestamp::from_secs(NOW), crypto, Some(&mut watcher));
     watcher
 }
 
 #[test]
 fn every_check_is_told_and_no_secret_is_shown() {
-    let (nonce, access, code) = (
-        Secret::from("s3cr3t-n"),
-        Secret::from("s3cr3t-a"),
-        Secret::from("s3cr3t-c"),
-    );
+    let (nonce, access, code) = (Secret::from("s3cr3t-n"), Secret::from("s3cr3t-a"), Secret::from("s3cr3t-c"));
     let acr = ["gold".to_owned()];
     let mut rules = rules();
     rules.nonce = NonceRule::Equal(&nonce);
-    rules.access_token = Some(Binding {
-        secret: &access,
-        requirement: Requirement::Optional,
-    });
-    rules.code = Some(Binding {
-        secret: &code,
-        requirement: Requirement::Optional,
-    });
+    rules.access_token = Some(Binding { secret: &access, requirement: Requirement::Optional });
+    rules.code = Some(Binding { secret: &code, requirement: Requirement::Optional });
     rules.max_age = Some(Duration::from_secs(600));
     rules.acr_values = &acr;
     let (_, crypto) = providers().into_iter().next().unwrap();
@@ -715,24 +506,11 @@ fn every_check_is_told_and_no_secret_is_shown() {
     assert_eq!(names, all);
     assert!(told.iter().all(|(.., passed)| *passed));
     for (name, expected, found, _) in &told {
-        for secret in [
-            "s3cr3t",
-            "248289761001",
-            half(&access).trim_matches('"'),
-            half(&code).trim_matches('"'),
-        ] {
-            assert!(
-                !expected.contains(secret) && !found.contains(secret),
-                "{name}: {expected}, {found}"
-            );
+        for secret in ["s3cr3t", "248289761001", half(&access).trim_matches('"'), half(&code).trim_matches('"')] {
+            assert!(!expected.contains(secret) && !found.contains(secret), "{name}: {expected}, {found}");
         }
     }
-    let facts = |wanted: &str| {
-        told.iter()
-            .find(|(name, ..)| *name == wanted)
-            .map(|(_, e, f, _)| (&**e, &**f))
-            .unwrap()
-    };
+    let facts = |wanted: &str| told.iter().find(|(name, ..)| *name == wanted).map(|(_, e, f, _)| (&**e, &**f)).unwrap();
     assert_eq!(facts("alg"), ("RS256", "RS256"));
     assert_eq!(facts("signature"), ("a key of the issuer", "kid k1"));
     assert_eq!(facts("iss"), (ISSUER, ISSUER));
@@ -742,12 +520,7 @@ fn every_check_is_told_and_no_secret_is_shown() {
 
 #[test]
 fn a_failed_check_is_the_last_one_told() {
-    let rows = [
-        ("iss", r#""https://evil.example""#),
-        ("exp", "1"),
-        ("aud", r#""other""#),
-        ("nonce", r#""x""#),
-    ];
+    let rows = [("iss", r#""https://evil.example""#), ("exp", "1"), ("aud", r#""other""#), ("nonce", r#""x""#)];
     for (claim, value) in rows {
         let Watcher(told) = watched(&token(HEADER, &claims(&[(claim, Some(value))])), &rules());
         let (last, earlier) = told.split_last().unwrap();

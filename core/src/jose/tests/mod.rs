@@ -71,16 +71,9 @@ impl Signer {
             }
             Signer::Ec(curve, key) => {
                 let (x, y) = key.public_key().as_ref()[1..].split_at(key.public_key().as_ref().len() / 2);
-                format!(
-                    r#""kty":"EC","crv":"{curve}","x":"{}","y":"{}""#,
-                    encode(x),
-                    encode(y)
-                )
+                format!(r#""kty":"EC","crv":"{curve}","x":"{}","y":"{}""#, encode(x), encode(y))
             }
-            Signer::Ed(key) => format!(
-                r#""kty":"OKP","crv":"Ed25519","x":"{}""#,
-                encode(key.public_key())
-            ),
+            Signer::Ed(key) => format!(r#""kty":"OKP","crv":"Ed25519","x":"{}""#, encode(key.public_key())),
         };
         let comma = if members.is_empty() { "" } else { "," };
         format!("{{{numbers}{comma}{members}}}")
@@ -123,13 +116,9 @@ const CLAIMS: [(&str, &str); 5] = [
 
 /// Good claims, with some replaced, added or (with `None`) taken away.
 pub(super) fn claims(changes: &[(&str, Option<&str>)]) -> String {
-    let kept = CLAIMS
-        .iter()
-        .filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    let kept = CLAIMS.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     let kept = kept.map(|(name, value)| format!(r#""{name}":{value}"#));
-    let changed = changes
-        .iter()
-        .filter_map(|(name, value)| value.map(|value| format!(r#""{name}":{value}"#)));
+    let changed = changes.iter().filter_map(|(name, value)| value.map(|value| format!(r#""{name}":{value}"#)));
     format!("{{{}}}", kept.chain(changed).collect::<Vec<_>>().join(","))
 }
 
@@ -158,32 +147,14 @@ pub(super) fn rules() -> IdTokenRules<'static> {
 }
 
 /// Verifies with every provider, and demands that all say the same.
-pub(super) fn verify_with(
-    token: &str,
-    keys: &str,
-    rules: &IdTokenRules<'_>,
-) -> Result<VerifiedIdToken, VerifyError> {
+pub(super) fn verify_with(token: &str, keys: &str, rules: &IdTokenRules<'_>) -> Result<VerifiedIdToken, VerifyError> {
     let mut outcomes = providers().into_iter().map(|(name, crypto)| {
         let keys = JwkSet::parse(keys.as_bytes(), crypto).unwrap();
-        (
-            name,
-            verify(
-                &Secret::from(token),
-                &keys,
-                rules,
-                Timestamp::from_secs(NOW),
-                crypto,
-                None,
-            ),
-        )
+        (name, verify(&Secret::from(token), &keys, rules, Timestamp::from_secs(NOW), crypto, None))
     });
     let (_, outcome) = outcomes.next().unwrap();
     for (provider, other) in outcomes {
-        assert_eq!(
-            other.as_ref().err(),
-            outcome.as_ref().err(),
-            "{provider} says something else"
-        );
+        assert_eq!(other.as_ref().err(), outcome.as_ref().err(), "{provider} says something else");
     }
     outcome
 }
@@ -222,9 +193,9 @@ pub(super) fn keys_missing(result: Result<VerifiedIdToken, VerifyError>) -> Secu
 /// Which claim was refused, whatever was wrong with it.
 pub(super) fn refused_claim(result: Result<VerifiedIdToken, VerifyError>) -> &'static str {
     match security(result) {
-        SecurityError::Claim { claim, .. }
-        | SecurityError::Time { claim, .. }
-        | SecurityError::ClaimMissing(claim) => claim,
+        SecurityError::Claim { claim, .. } | SecurityError::Time { claim, .. } | SecurityError::ClaimMissing(claim) => {
+            claim
+        }
         other => panic!("no claim was refused: {other:?}"),
     }
 }
@@ -250,12 +221,7 @@ fn a_token_that_is_right_is_accepted_with_every_algorithm() {
 
 #[test]
 fn the_name_ed25519_means_eddsa() {
-    let token = signed(
-        &ED,
-        SignatureAlgorithm::EdDsa,
-        r#"{"alg":"Ed25519"}"#,
-        &claims(&[]),
-    );
+    let token = signed(&ED, SignatureAlgorithm::EdDsa, r#"{"alg":"Ed25519"}"#, &claims(&[]));
     let mut rules = rules();
     rules.algorithms = &[SignatureAlgorithm::EdDsa];
     verify_with(&token, &set(&[ED.jwk(r#""alg":"Ed25519""#)]), &rules).unwrap();
