@@ -6,6 +6,8 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{BadCallback, Endpoint, Refusal, safe_text};
 use crate::http::form::{Form, FormFlaw};
 use crate::secret::Secret;
@@ -30,9 +32,10 @@ const KNOWN: [&str; 12] = [
 ];
 
 /// How a callback came (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ResponseMode {
-    /// In the query of the redirect URI.
+    /// In the query of the redirect URI: the default of the code grant.
+    #[default]
     Query,
     /// In the fragment of the redirect URI.
     Fragment,
@@ -54,6 +57,8 @@ pub struct CallbackParams {
     mode: ResponseMode,
     /// Known parameters only, each at most once.
     known: Form,
+    /// Whether one of them stood there again.
+    doubled: bool,
 }
 
 /// What the authorization server answers, once it is known that it was that server and this flow.
@@ -70,13 +75,12 @@ impl CallbackParams {
     ///
     /// # Errors
     /// [`BadCallback::TooLarge`] beyond 16 KiB, [`BadCallback::TooManyParameters`] beyond 100,
-    /// [`BadCallback::Malformed`] for broken escapes and what is not UTF-8, [`BadCallback::DuplicateParameter`] for a
-    /// known parameter that stands there twice.
+    /// [`BadCallback::Malformed`] for broken escapes and what is not UTF-8.
+    ///
+    /// A known parameter that stands there twice is held against the callback by [`response`](Self::response): whether
+    /// it is this flow's business must be known first.
     pub fn from_query(query: &str) -> Result<Self, BadCallback> {
-        Self::read(
-            query.strip_prefix('?').unwrap_or(query).as_bytes(),
-            ResponseMode::Query,
-        )
+        Self::read(query.strip_prefix('?').unwrap_or(query).as_bytes(), ResponseMode::Query)
     }
 
     /// Reads a posted form.
@@ -92,10 +96,7 @@ impl CallbackParams {
     /// # Errors
     /// As [`from_query`](Self::from_query).
     pub fn from_fragment(fragment: &str) -> Result<Self, BadCallback> {
-        Self::read(
-            fragment.strip_prefix('#').unwrap_or(fragment).as_bytes(),
-            ResponseMode::Fragment,
-        )
+        Self::read(fragment.strip_prefix('#').unwrap_or(fragment).as_bytes(), ResponseMode::Fragment)
     }
 
     /// Reads a whole URL, or the part of it that a browser asks a server for.
@@ -117,11 +118,7 @@ impl CallbackParams {
             Ok(query)
         } else if query.known.is_empty() {
             Ok(fragment)
-        } else if query
-            .known
-            .iter()
-            .any(|(name, _)| fragment.known.get(name).is_some())
-        {
+        } else if query.known.iter().any(|(name, _)| fragment.known.get(name).is_some()) {
             Err(BadCallback::DuplicateParameter)
         } else if fragment.has_token() {
             Err(BadCallback::UnexpectedToken)
@@ -136,17 +133,18 @@ impl CallbackParams {
             FormFlaw::TooManyParameters => BadCallback::TooManyParameters,
             FormFlaw::Malformed => BadCallback::Malformed,
         })?;
-        let mut known = Form::new();
+        let (mut known, mut doubled) = (Form::new(), false);
         for (name, value) in form {
             if !KNOWN.contains(&name.as_str()) {
                 continue;
             }
             if known.get(&name).is_some() {
-                return Err(BadCallback::DuplicateParameter);
+                doubled = true;
+            } else {
+                known.push(name, value);
             }
-            known.push(name, value);
         }
-        Ok(Self { mode, known })
+        Ok(Self { mode, known, doubled })
     }
 
     /// How it came.
@@ -182,10 +180,14 @@ impl CallbackParams {
     /// Judges what the server answers. Ask only after `state` and `iss` have been compared.
     ///
     /// # Errors
+    /// [`BadCallback::DuplicateParameter`] for a parameter that stands there twice (RFC 6749 §3.1),
     /// [`BadCallback::UnexpectedResponse`] and [`BadCallback::UnexpectedToken`] for what a code flow never gets,
     /// [`BadCallback::CodeAndError`], [`BadCallback::CodeMissing`], and [`BadCallback::CodeMalformed`] for a code that is
     /// empty or not of visible ASCII and spaces.
     pub fn response(mut self) -> Result<AuthorizationResponse, BadCallback> {
+        if self.doubled {
+            return Err(BadCallback::DuplicateParameter);
+        }
         if self.known.get("response").is_some() {
             return Err(BadCallback::UnexpectedResponse);
         }
@@ -220,9 +222,7 @@ impl CallbackParams {
     }
 
     fn has_token(&self) -> bool {
-        ["access_token", "id_token", "token"]
-            .iter()
-            .any(|name| self.known.get(name).is_some())
+        ["access_token", "id_token", "token"].iter().any(|name| self.known.get(name).is_some())
     }
 }
 
@@ -230,10 +230,7 @@ impl CallbackParams {
 impl fmt::Debug for CallbackParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.known.iter().map(|(name, _)| name).collect();
-        f.debug_struct("CallbackParams")
-            .field("mode", &self.mode)
-            .field("names", &names)
-            .finish()
+        f.debug_struct("CallbackParams").field("mode", &self.mode).field("names", &names).finish()
     }
 }
 
