@@ -4,6 +4,7 @@
 //! restart, and keeps what belongs to one issuer apart from all others.
 
 mod keys;
+mod nonces;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub struct Memory {
     keys: keys::KeySets,
+    nonces: nonces::Nonces,
 }
 
 impl Memory {
@@ -57,5 +59,15 @@ impl Memory {
     /// Remembers that even keys just fetched did not fit a token: fetching again at once would not help.
     pub fn keys_did_not_fit(&mut self, issuer: &str, now: Timestamp) {
         self.keys.did_not_fit(issuer, now);
+    }
+
+    /// The nonce that proofs for this origin must carry, if it has given one.
+    pub fn nonce(&self, origin: &str) -> Option<&str> {
+        self.nonces.of(origin)
+    }
+
+    /// Remembers the nonce that an origin has given with any answer.
+    pub fn keep_nonce(&mut self, origin: &str, nonce: &str) {
+        self.nonces.keep(origin, nonce);
     }
 }
