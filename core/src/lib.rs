@@ -2,8 +2,11 @@
 #![cfg_attr(not(test), warn(missing_docs))]
 
 pub mod callback;
+pub mod client;
 pub mod crypto;
+pub mod endpoint;
 pub mod error;
+pub mod grant;
 pub mod http;
 pub mod jose;
 pub mod loopback;
@@ -11,6 +14,8 @@ pub mod machine;
 pub mod memory;
 mod random;
 mod secret;
+pub mod server;
+mod snapshot;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub mod testing;
 mod time;
@@ -19,4 +24,5 @@ pub mod token;
 pub use error::Error;
 pub use random::{Random, RandomUnavailable};
 pub use secret::Secret;
+pub use snapshot::Snapshot;
 pub use time::Timestamp;

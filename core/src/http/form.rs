@@ -62,6 +62,12 @@ impl Form {
         self.parameters.push((name.into(), value.into()));
     }
 
+    /// Makes a second copy, which is wiped on its own.
+    pub fn duplicate(&self) -> Self {
+        let parameters = self.parameters.iter().map(|(name, value)| (name.clone(), value.duplicate()));
+        Self { parameters: parameters.collect() }
+    }
+
     /// The first value of this name.
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.all(name).next()
@@ -69,10 +75,7 @@ impl Form {
 
     /// All values of this name.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &Secret> {
-        self.parameters
-            .iter()
-            .filter(move |(found, _)| found == name)
-            .map(|(_, value)| value)
+        self.parameters.iter().filter(move |(found, _)| found == name).map(|(_, value)| value)
     }
 
     /// Takes the first value of this name out.
@@ -100,9 +103,7 @@ impl Form {
     pub fn encode(&self) -> Body {
         // The buffer is made in its final size: a buffer that grows leaves copies behind.
         let room = self.parameters.iter().fold(0_usize, |room, (name, value)| {
-            room.saturating_add(encoded_len(name))
-                .saturating_add(encoded_len(value.expose()))
-                .saturating_add(2)
+            room.saturating_add(encoded_len(name)).saturating_add(encoded_len(value.expose())).saturating_add(2)
         });
         let mut out = String::with_capacity(room);
         for (name, value) in &self.parameters {
@@ -169,9 +170,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 fn encoded_len(text: &str) -> usize {
-    text.bytes().fold(0, |len: usize, byte| {
-        len.saturating_add(if is_plain(byte) || byte == b' ' { 1 } else { 3 })
-    })
+    text.bytes().fold(0, |len: usize, byte| len.saturating_add(if is_plain(byte) || byte == b' ' { 1 } else { 3 }))
 }
 
 fn encode_to(text: &str, out: &mut String) {
@@ -189,9 +188,7 @@ fn encode_to(text: &str, out: &mut String) {
 }
 
 fn hex(digit: u8) -> char {
-    char::from_digit(digit.into(), 16)
-        .unwrap_or('0')
-        .to_ascii_uppercase()
+    char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// Resolves the escapes of one name or value.

@@ -157,7 +157,11 @@ impl<T: Transitions> Machine for T {
         // refuses, and the refusal would kill the flow.
         let (leaf_table, leaf_state) = self.leaf().unwrap_or((table, from));
         if !leaf_table.accepts(leaf_state, kind) {
-            return Err(Error::Misuse(Misuse::IllegalEvent { machine: leaf_table.machine, state: leaf_state.0, event: kind }));
+            return Err(Error::Misuse(Misuse::IllegalEvent {
+                machine: leaf_table.machine,
+                state: leaf_state.0,
+                event: kind,
+            }));
         }
         if kind == EventKind::Cancel {
             self.fail();
@@ -183,6 +187,14 @@ impl<T: Transitions> Machine for T {
 }
 
 impl Context<'_> {
+    /// Who watches, lent on to a function that reports checks.
+    pub fn watch(&mut self) -> Option<&mut dyn Observer> {
+        match &mut self.observer {
+            Some(observer) => Some(&mut **observer),
+            None => None,
+        }
+    }
+
     fn tell(&mut self, table: &'static Table, from: StateId, event: EventKind, finding: Finding, to: StateId) {
         if let Some(observer) = self.observer.as_deref_mut() {
             observer.transition(&Transition { machine: table.machine, from, event, finding, to });

@@ -186,7 +186,8 @@ impl Table {
 
     /// Draws the table in Graphviz' language.
     pub fn dot(&self) -> String {
-        let mut out = format!("digraph \"{}\" {{\n    rankdir=LR;\n    node [shape=box, style=rounded];\n", self.machine);
+        let mut out =
+            format!("digraph \"{}\" {{\n    rankdir=LR;\n    node [shape=box, style=rounded];\n", self.machine);
         for row in self.states {
             let label = row.label().map(|label| format!("\\n{label}")).unwrap_or_default();
             let shape = match row.kind {

@@ -138,6 +138,8 @@ pub fn parse(
         granted,
         notes,
         answer: object,
+        resources: Vec::new(),
+        identity: None,
     };
     if tokens.is_exceeded() && expect.wider_scope == WiderScope::Refused {
         return Err(invalid(Rule::ScopeExceeded));
@@ -156,19 +158,11 @@ pub fn parse_id_token(
     endpoint: Endpoint,
 ) -> Result<IdTokenAnswer, Error> {
     let Success { object, mut notes } = success(response, leniency, now, endpoint)?;
-    let expect = Expectation {
-        leniency,
-        id_token: IdToken::Required,
-        ..Expectation::default()
-    };
+    let expect = Expectation { leniency, id_token: IdToken::Required, ..Expectation::default() };
     let id_token = id_token(&object, &expect, &mut notes)
         .and_then(|token| token.ok_or(Rule::IdTokenMissing))
         .map_err(|rule| broken(response, endpoint, rule))?;
-    Ok(IdTokenAnswer {
-        id_token,
-        notes,
-        answer: object,
-    })
+    Ok(IdTokenAnswer { id_token, notes, answer: object })
 }
 
 /// An object that a server answered with success, and the tolerances used so far.
@@ -199,15 +193,9 @@ pub fn success(
     match (media_type, leniency) {
         (MediaType::Json, _) => {}
         (MediaType::Page, _) => {
-            return Err(refusal::transport(
-                response,
-                endpoint,
-                TransportKind::MediaType,
-                now,
-            ));
+            return Err(refusal::transport(response, endpoint, TransportKind::MediaType, now));
         }
-        (MediaType::Other, _)
-        | (MediaType::Form | MediaType::JsonLike | MediaType::Absent, Leniency::Strict) => {
+        (MediaType::Other, _) | (MediaType::Form | MediaType::JsonLike | MediaType::Absent, Leniency::Strict) => {
             return Err(broken(response, endpoint, Rule::MediaType));
         }
         (MediaType::Form, Leniency::Compat) => notes.push(Note::FormEncoded),
@@ -263,15 +251,11 @@ impl MediaType {
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
         let essence = essence.trim();
         let is = |name: &str| essence.eq_ignore_ascii_case(name);
-        let other_charset = parameters
-            .split(';')
-            .filter_map(|parameter| parameter.split_once('='))
-            .any(|(name, value)| {
+        let other_charset =
+            parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
                 let value = value.trim().trim_matches('"');
                 name.trim().eq_ignore_ascii_case("charset")
-                    && !["utf-8", "utf8", "us-ascii"]
-                        .iter()
-                        .any(|charset| value.eq_ignore_ascii_case(charset))
+                    && !["utf-8", "utf8", "us-ascii"].iter().any(|charset| value.eq_ignore_ascii_case(charset))
             });
         if is("text/html") || is("application/xhtml+xml") {
             MediaType::Page
@@ -292,11 +276,7 @@ impl MediaType {
 }
 
 fn is_json_suffixed(essence: &str) -> bool {
-    essence
-        .len()
-        .checked_sub(5)
-        .and_then(|at| essence.get(at..))
-        .is_some_and(|end| end.eq_ignore_ascii_case("+json"))
+    essence.len().checked_sub(5).and_then(|at| essence.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
 }
 
 /// The object that a body holds, however it is written; for answers that are no success.
@@ -313,10 +293,7 @@ pub(super) fn object(response: &Response<Body>) -> Option<Object> {
 /// Reads a form as the object of strings that it means.
 fn form_object(body: &[u8]) -> Result<Object, Rule> {
     let form = Form::parse(body, usize::MAX).map_err(|_| Rule::Form)?;
-    let members: Vec<_> = form
-        .iter()
-        .map(|(name, value)| (name, value.expose().as_str()))
-        .collect();
+    let members: Vec<_> = form.iter().map(|(name, value)| (name, value.expose().as_str())).collect();
     Object::of_strings(&members).map_err(|error| match error.flaw {
         JsonFlaw::DuplicateMember => error.into(),
         _ => Rule::Form,
@@ -359,17 +336,11 @@ fn optional_token(
             notes.push(empty);
             Ok(None)
         }
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(Rule::MemberInvalid(name))
-        }
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Err(Rule::MemberInvalid(name)),
     }
 }
 
-fn id_token(
-    object: &Object,
-    expect: &Expectation<'_>,
-    notes: &mut Vec<Note>,
-) -> Result<Option<Secret>, Rule> {
+fn id_token(object: &Object, expect: &Expectation<'_>, notes: &mut Vec<Note>) -> Result<Option<Secret>, Rule> {
     const NAME: &str = "id_token";
     if matches!(object.get(NAME), Some(Value::String(text)) if text.len() > MAX_TOKEN) {
         return Err(Rule::JwtTooLarge);
@@ -416,13 +387,8 @@ fn token_type(object: &Object, expect: &Expectation<'_>, notes: &mut Vec<Note>) 
             Proof::Sent | Proof::SentBearerAllowed => Ok(TokenType::Dpop),
         };
     }
-    let known = expect
-        .token_types
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(&name));
-    known
-        .map(|known| TokenType::Other(known.clone()))
-        .ok_or(Rule::TokenType)
+    let known = expect.token_types.iter().find(|known| known.eq_ignore_ascii_case(&name));
+    known.map(|known| TokenType::Other(known.clone())).ok_or(Rule::TokenType)
 }
 
 /// `expires_in`: a lifetime that cannot be read is an unknown one, not a failed login.
@@ -437,13 +403,7 @@ fn lifetime(object: &Object, leniency: Leniency, notes: &mut Vec<Note>) -> Resul
         notes.push(Note::ExpiresInUnreadable);
         return Ok(None);
     };
-    note_seconds(
-        tolerance,
-        "expires_in",
-        [Note::ExpiresInText, Note::ExpiresInFraction],
-        leniency,
-        notes,
-    )?;
+    note_seconds(tolerance, "expires_in", [Note::ExpiresInText, Note::ExpiresInFraction], leniency, notes)?;
     if seconds > LONGEST_LIFETIME {
         notes.push(Note::ExpiresInClamped);
     }
@@ -466,10 +426,7 @@ pub(super) fn seconds(value: &Value<'_>) -> Option<(Duration, Option<Written>)> 
         }
         Value::String(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
             // Digits only, so what does not parse is too large.
-            Some((
-                Duration::from_secs(text.parse().unwrap_or(u64::MAX)),
-                Some(Written::Text),
-            ))
+            Some((Duration::from_secs(text.parse().unwrap_or(u64::MAX)), Some(Written::Text)))
         }
         Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     }
@@ -516,9 +473,7 @@ fn scope(object: &Object, expect: &Expectation<'_>, notes: &mut Vec<Note>) -> Re
             }
             split(&list)
         }
-        (Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)), _) => {
-            Err(invalid)
-        }
+        (Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)), _) => Err(invalid),
     }
 }
 

@@ -70,14 +70,17 @@ impl fmt::Debug for DeviceAuthorization {
 ///
 /// # Errors
 /// As [`answer::success`], and [`Error::Protocol`] for a member that is missing or impossible.
-pub fn parse(
-    response: &Response<Body>,
-    leniency: Leniency,
-    now: Timestamp,
-) -> Result<DeviceAuthorization, Error> {
+pub fn parse(response: &Response<Body>, leniency: Leniency, now: Timestamp) -> Result<DeviceAuthorization, Error> {
     let endpoint = Endpoint::DeviceAuthorization;
     let Success { object, notes } = answer::success(response, leniency, now, endpoint)?;
     read(&object, leniency, now, notes).map_err(|rule| broken(response, endpoint, rule))
+}
+
+/// The interval that some servers name in a `slow_down`, if this one does.
+pub(crate) fn named_interval(response: &Response<Body>) -> Option<Duration> {
+    let object = answer::object(response)?;
+    object.get("interval")?;
+    interval(&object, Leniency::Compat, &mut Vec::new()).ok()
 }
 
 fn read(
@@ -105,11 +108,7 @@ fn read(
             let complete = value
                 .into_string()
                 .and_then(|text| self::openable(&text))
-                .filter(|complete| {
-                    openable
-                        .as_ref()
-                        .is_some_and(|openable| openable.origin() == complete.origin())
-                });
+                .filter(|complete| openable.as_ref().is_some_and(|openable| openable.origin() == complete.origin()));
             if complete.is_none() {
                 notes.push(Note::VerificationUriCompleteDropped);
             }
@@ -154,9 +153,7 @@ fn verification_uri(object: &Object, leniency: Leniency, notes: &mut Vec<Note>) 
 
 /// The URL, if a browser may be sent there. Unlike an endpoint, a page may be named by a fragment.
 fn openable(text: &str) -> Option<Url> {
-    let (page, fragment) = text
-        .split_once('#')
-        .map_or((text, None), |(page, fragment)| (page, Some(fragment)));
+    let (page, fragment) = text.split_once('#').map_or((text, None), |(page, fragment)| (page, Some(fragment)));
     let mut url = UrlPolicy::default().parse(page).ok()?;
     let graphic = |fragment: &&str| fragment.bytes().all(|byte| byte.is_ascii_graphic());
     if fragment.is_some_and(|fragment| !graphic(&fragment)) {
@@ -177,13 +174,7 @@ fn lifetime(object: &Object, leniency: Leniency, notes: &mut Vec<Note>) -> Resul
         (Some(value), _) => value,
     };
     let (seconds, written) = answer::seconds(&value).ok_or(Rule::MemberInvalid(NAME))?;
-    answer::note_seconds(
-        written,
-        NAME,
-        [Note::ExpiresInText, Note::ExpiresInFraction],
-        leniency,
-        notes,
-    )?;
+    answer::note_seconds(written, NAME, [Note::ExpiresInText, Note::ExpiresInFraction], leniency, notes)?;
     if seconds.is_zero() {
         return Err(Rule::MemberInvalid(NAME));
     }
@@ -204,13 +195,7 @@ fn interval(object: &Object, leniency: Leniency, notes: &mut Vec<Note>) -> Resul
         Some(value) => value,
     };
     let (seconds, written) = answer::seconds(&value).ok_or(Rule::MemberInvalid(NAME))?;
-    answer::note_seconds(
-        written,
-        NAME,
-        [Note::IntervalText, Note::IntervalFraction],
-        leniency,
-        notes,
-    )?;
+    answer::note_seconds(written, NAME, [Note::IntervalText, Note::IntervalFraction], leniency, notes)?;
     // Asking too early costs five seconds more each time, so a fraction counts as a whole second.
     let seconds = match written {
         Some(Written::Fraction) => seconds.saturating_add(Duration::from_secs(1)),

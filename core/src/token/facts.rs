@@ -64,16 +64,8 @@ pub(super) fn of(response: &Response<Body>) -> AnswerFacts {
         .filter_map(|name| Some((*name, response.headers().get(*name)?)))
         .map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
-            let value = if name == "location" {
-                without_parameters(&value)
-            } else {
-                value.into_owned()
-            };
-            let value = if name == "www-authenticate" {
-                strike(&value, Words::Spoken)
-            } else {
-                value
-            };
+            let value = if name == "location" { without_parameters(&value) } else { value.into_owned() };
+            let value = if name == "www-authenticate" { strike(&value, Words::Spoken) } else { value };
             (name.to_owned(), safe_text(&value))
         })
         .collect();
@@ -98,11 +90,7 @@ fn without_parameters(location: &str) -> String {
     });
     let place = place.unwrap_or_else(|| location.get(..end).unwrap_or_default().to_owned());
     let mark = parameters.get(..1).unwrap_or_default();
-    if mark.is_empty() {
-        place
-    } else {
-        format!("{place}{mark}..")
-    }
+    if mark.is_empty() { place } else { format!("{place}{mark}..") }
 }
 
 fn excerpt(response: &Response<Body>) -> Option<String> {
@@ -129,11 +117,7 @@ fn excerpt(response: &Response<Body>) -> Option<String> {
     let text = strike(&without_tags(text), Words::Struck);
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
-    let cut = text
-        .char_indices()
-        .map(|(at, _)| at)
-        .nth(EXCERPT)
-        .unwrap_or(text.len());
+    let cut = text.char_indices().map(|(at, _)| at).nth(EXCERPT).unwrap_or(text.len());
     Some(safe_text(text.get(..cut).unwrap_or_default())).filter(|text| !text.is_empty())
 }
 
@@ -157,10 +141,7 @@ fn show_members<'a>(out: &mut String, members: impl Iterator<Item = (std::borrow
 
 /// Whether a name looks like one: a form that was taken for something else can have a token for a name.
 fn is_name(name: &str) -> bool {
-    name.len() <= 40
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphabetic() || b"_-.:".contains(&byte))
+    name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.:".contains(&byte))
 }
 
 fn show<'a>(out: &mut String, name: &str, value: Value<'a>) {
@@ -202,9 +183,7 @@ fn without_tags(text: &str) -> String {
         out.push(' ');
         let mut hidden = false;
         for name in ["script", "style", "textarea", "pre"] {
-            hidden |= after
-                .get(..name.len())
-                .is_some_and(|tag| tag.eq_ignore_ascii_case(name));
+            hidden |= after.get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name));
         }
         let end = if hidden { after.find("</") } else { after.find('>') };
         rest = end.and_then(|end| after.get(end..)).unwrap_or_default();
@@ -229,9 +208,7 @@ pub(super) fn strike(text: &str, words: Words) -> String {
     let mut rest = text;
     while let Some(char) = rest.chars().next() {
         let run = rest.find(|char| !token_like(char)).unwrap_or(rest.len());
-        let (run, after) = rest
-            .split_at_checked(run.max(char.len_utf8()))
-            .unwrap_or((rest, ""));
+        let (run, after) = rest.split_at_checked(run.max(char.len_utf8())).unwrap_or((rest, ""));
         let word = run.len() <= 48 && run.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         if run.len() < LONG || (word && words == Words::Spoken) {
             out.push_str(run);
@@ -269,24 +246,15 @@ mod tests {
         let page = "<!DOCTYPE html><head><title>502 Bad Gateway</title><style>p{}</style><script>var t='s3cr3t';</script></head>
             <body><input name=password value='s3cr3t'><PRE>s3cr3t</PRE><p>nginx</p></body>";
         let text = without_tags(page);
-        assert_eq!(
-            text.split_whitespace().collect::<Vec<_>>(),
-            ["502", "Bad", "Gateway", "nginx"]
-        );
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["502", "Bad", "Gateway", "nginx"]);
     }
 
     #[test]
     fn a_location_is_shown_without_parameters_and_user_info() {
         for (location, shown) in [
-            (
-                "https://as.example/login?code=s3cr3t&state=x",
-                "https://as.example/login?..",
-            ),
+            ("https://as.example/login?code=s3cr3t&state=x", "https://as.example/login?.."),
             ("//evil.example/x#token", "//evil.example/x#.."),
-            (
-                "https://user:s3cr3t@as.example/login",
-                "https://..@as.example/login",
-            ),
+            ("https://user:s3cr3t@as.example/login", "https://..@as.example/login"),
             ("https://s3cr3t@a@as.example?x", "https://..@as.example?.."),
             ("/login;jsessionid=s3cr3t", "/login;.."),
             ("/login", "/login"),

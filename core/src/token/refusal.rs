@@ -8,8 +8,7 @@ use http::{Response, StatusCode, header};
 
 use super::{answer, facts};
 use crate::error::{
-    Delivery, Endpoint, Error, ProtocolError, Refusal, Rule, TransportError, TransportKind, not_before,
-    safe_text,
+    Delivery, Endpoint, Error, ProtocolError, Refusal, Rule, TransportError, TransportKind, not_before, safe_text,
 };
 use crate::http::json::{Nested, Object, Value};
 use crate::http::{Body, challenge, retry_after};
@@ -45,16 +44,8 @@ pub(super) fn no_verdict(response: &Response<Body>, endpoint: Endpoint, now: Tim
 }
 
 /// An error of the transport with the answer's facts.
-pub(super) fn transport(
-    response: &Response<Body>,
-    endpoint: Endpoint,
-    kind: TransportKind,
-    now: Timestamp,
-) -> Error {
-    let wait = response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
+pub(super) fn transport(response: &Response<Body>, endpoint: Endpoint, kind: TransportKind, now: Timestamp) -> Error {
+    let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     Error::Transport(TransportError {
         endpoint,
         kind,
@@ -66,11 +57,7 @@ pub(super) fn transport(
 
 /// An answer that breaks a rule, with its facts.
 pub fn broken(response: &Response<Body>, endpoint: Endpoint, rule: Rule) -> Error {
-    Error::Protocol(Box::new(ProtocolError {
-        endpoint,
-        rule,
-        answer: Some(facts::of(response)),
-    }))
+    Error::Protocol(Box::new(ProtocolError { endpoint, rule, answer: Some(facts::of(response)) }))
 }
 
 /// A server's no, in its own words.
@@ -108,28 +95,19 @@ pub(super) fn spoken(object: &Object) -> Option<Words> {
         }
         // Facebook, Google: {"error":{"message":"..","type":"..","code":190}}
         Some(Value::Object(nested)) => return Some(nested_words(nested)),
-        None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-        }
+        None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {}
     }
     // GoTrue: {"code":400,"error_code":"refresh_token_not_found","msg":".."}
     let code = text(object.get("error_code"))?;
-    let description = ["error_description", "msg", "message"]
-        .iter()
-        .find_map(|name| text(object.get(name)));
-    Some(Words {
-        code,
-        description,
-        uri: text(object.get("error_uri")),
-    })
+    let description = ["error_description", "msg", "message"].iter().find_map(|name| text(object.get(name)));
+    Some(Words { code, description, uri: text(object.get("error_uri")) })
 }
 
 fn nested_words(nested: Nested<'_>) -> Words {
-    let code = ["type", "status", "code"]
-        .iter()
-        .find_map(|name| match nested.get(name)? {
-            Value::Number(number) => Some(number.as_str().to_owned()),
-            value => text(Some(value)),
-        });
+    let code = ["type", "status", "code"].iter().find_map(|name| match nested.get(name)? {
+        Value::Number(number) => Some(number.as_str().to_owned()),
+        value => text(Some(value)),
+    });
     Words {
         code: code.unwrap_or_else(|| "error".to_owned()),
         description: text(nested.get("message")),
@@ -138,18 +116,14 @@ fn nested_words(nested: Nested<'_>) -> Words {
 }
 
 fn text(value: Option<Value<'_>>) -> Option<String> {
-    value?
-        .into_string()
-        .filter(|text| !text.is_empty())
-        .map(std::borrow::Cow::into_owned)
+    value?.into_string().filter(|text| !text.is_empty()).map(std::borrow::Cow::into_owned)
 }
 
 /// The refusal in a `WWW-Authenticate` challenge.
 fn challenged(response: &Response<Body>, endpoint: Endpoint) -> Option<Words> {
     let challenges = challenge::challenges(response.headers());
-    if let Some((challenge, code)) = challenges
-        .iter()
-        .find_map(|challenge| challenge.error().map(|code| (challenge, code)))
+    if let Some((challenge, code)) =
+        challenges.iter().find_map(|challenge| challenge.error().map(|code| (challenge, code)))
     {
         return Some(Words {
             code: code.to_owned(),
@@ -159,9 +133,7 @@ fn challenged(response: &Response<Body>, endpoint: Endpoint) -> Option<Words> {
     }
     // RFC 6749 §5.2: this status is for a client that the server does not know, where clients authenticate.
     let authenticates = match endpoint {
-        Endpoint::Token | Endpoint::DeviceAuthorization | Endpoint::Introspection | Endpoint::Revocation => {
-            true
-        }
+        Endpoint::Token | Endpoint::DeviceAuthorization | Endpoint::Introspection | Endpoint::Revocation => true,
         Endpoint::Authorization
         | Endpoint::UserInfo
         | Endpoint::Metadata
@@ -169,57 +141,33 @@ fn challenged(response: &Response<Body>, endpoint: Endpoint) -> Option<Words> {
         | Endpoint::Redirect
         | Endpoint::Extension => false,
     };
-    (authenticates && response.status() == StatusCode::UNAUTHORIZED && !challenges.is_empty()).then(|| {
-        Words {
-            code: "invalid_client".to_owned(),
-            description: None,
-            uri: None,
-        }
+    (authenticates && response.status() == StatusCode::UNAUTHORIZED && !challenges.is_empty()).then(|| Words {
+        code: "invalid_client".to_owned(),
+        description: None,
+        uri: None,
     })
 }
 
 /// What Microsoft Entra's numbers mean to whoever configures a client.
 const HINTS: [(&str, &str); 10] = [
-    (
-        "AADSTS700027",
-        "the server does not know the key or certificate that signed the client assertion: register it",
-    ),
-    (
-        "AADSTS700024",
-        "the client assertion is outside of its time: check this machine's clock",
-    ),
-    (
-        "AADSTS7000215",
-        "the client secret is wrong: use the secret's value, not its id",
-    ),
+    ("AADSTS700027", "the server does not know the key or certificate that signed the client assertion: register it"),
+    ("AADSTS700024", "the client assertion is outside of its time: check this machine's clock"),
+    ("AADSTS7000215", "the client secret is wrong: use the secret's value, not its id"),
     ("AADSTS7000222", "the client secret has expired: make a new one"),
     (
         "AADSTS7000218",
         "the server takes this client for a confidential one: allow public client flows, or send a secret",
     ),
     ("AADSTS700016", "the tenant does not know this client id"),
-    (
-        "AADSTS50011",
-        "the redirect URI is not registered for this client",
-    ),
-    (
-        "AADSTS65001",
-        "consent is missing: an administrator or the person has to give it",
-    ),
+    ("AADSTS50011", "the redirect URI is not registered for this client"),
+    ("AADSTS65001", "consent is missing: an administrator or the person has to give it"),
     ("AADSTS50076", "the person has to log in with another factor"),
     ("AADSTS90002", "there is no such tenant"),
 ];
 
 fn hint(description: &str) -> Option<&'static str> {
     let (_, number) = description.split_once("AADSTS")?;
-    let digits = number.len().saturating_sub(
-        number
-            .trim_start_matches(|char: char| char.is_ascii_digit())
-            .len(),
-    );
+    let digits = number.len().saturating_sub(number.trim_start_matches(|char: char| char.is_ascii_digit()).len());
     let number = number.get(..digits)?;
-    HINTS
-        .iter()
-        .find(|(name, _)| name.strip_prefix("AADSTS") == Some(number))
-        .map(|(_, hint)| *hint)
+    HINTS.iter().find(|(name, _)| name.strip_prefix("AADSTS") == Some(number)).map(|(_, hint)| *hint)
 }

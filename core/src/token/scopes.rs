@@ -57,37 +57,22 @@ impl Scopes {
 
     /// Reads a list with any of these characters between the tokens.
     pub(super) fn split(list: &str, separators: &[char]) -> Result<Self, ConfigError> {
-        let mut scopes = Self {
-            list: String::with_capacity(list.len().min(MAX_LENGTH)),
-        };
-        for (count, token) in list
-            .split(separators)
-            .filter(|token| !token.is_empty())
-            .enumerate()
-        {
+        let mut scopes = Self { list: String::with_capacity(list.len().min(MAX_LENGTH)) };
+        for (count, token) in list.split(separators).filter(|token| !token.is_empty()).enumerate() {
             scopes.add(token, count)?;
         }
         Ok(scopes)
     }
 
     fn add(&mut self, token: &str, count: usize) -> Result<(), ConfigError> {
-        let invalid = |why| {
-            Err(ConfigError::Invalid {
-                setting: "scope",
-                why,
-            })
-        };
+        let invalid = |why| Err(ConfigError::Invalid { setting: "scope", why });
         if count >= MAX_SCOPES {
             return invalid("more than 1,000 scopes");
         }
         if self.list.len().saturating_add(token.len()) > MAX_LENGTH {
             return invalid("more than 64 KiB of scopes");
         }
-        if token.is_empty()
-            || !token
-                .bytes()
-                .all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
-        {
+        if token.is_empty() || !token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
             return invalid("a scope is visible ASCII without spaces, quotes and backslashes");
         }
         if !self.contains(token) {
@@ -207,13 +192,7 @@ mod tests {
     #[test]
     fn tt_08_a_token_with_other_characters_is_refused() {
         for token in ["", "a b", "a\r\nb", "a\0", "a\"b", "a\\b", "é", "\u{7f}", "\t"] {
-            assert!(
-                matches!(
-                    Scopes::new([token]),
-                    Err(ConfigError::Invalid { setting: "scope", .. })
-                ),
-                "{token:?}"
-            );
+            assert!(matches!(Scopes::new([token]), Err(ConfigError::Invalid { setting: "scope", .. })), "{token:?}");
         }
         let every: String = ('!'..='~').filter(|char| !['"', '\\'].contains(char)).collect();
         assert_eq!(Scopes::new([&every]).unwrap().as_str(), every);

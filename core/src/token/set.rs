@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{Note, Scopes};
 use crate::error::Error;
 use crate::http::json::Object;
+use crate::jose::VerifiedIdToken;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -46,9 +47,37 @@ pub struct TokenSet {
     pub(crate) granted: Option<Scopes>,
     pub(crate) notes: Vec<Note>,
     pub(crate) answer: Object,
+    pub(crate) resources: Vec<String>,
+    pub(crate) identity: Option<VerifiedIdToken>,
 }
 
 impl TokenSet {
+    /// Who logged in: the id_token, verified. There is none without `openid` in the scope.
+    pub fn identity(&self) -> Option<&VerifiedIdToken> {
+        self.identity.as_ref()
+    }
+
+    /// The resources that the tokens were asked for (RFC 8707).
+    pub fn resources(&self) -> &[String] {
+        &self.resources
+    }
+
+    /// Keeps the refresh token that was spent, if no new one came (RFC 6749 §6).
+    pub(crate) fn keeping(mut self, spent: Option<&Secret>) -> Self {
+        if self.refresh_token.is_none() {
+            self.refresh_token = spent.map(Secret::duplicate);
+        }
+        self
+    }
+
+    /// Drops the refresh token of a grant that should not bring one (RFC 6749 §4.4.3).
+    pub(crate) fn without_refresh_token(mut self) -> Self {
+        if self.refresh_token.take().is_some() {
+            self.notes.push(Note::RefreshTokenDropped);
+        }
+        self
+    }
+
     /// The access token.
     pub fn access_token(&self) -> &Secret {
         &self.access_token
@@ -86,10 +115,7 @@ impl TokenSet {
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| {
             let lifetime = end.since(self.received_at);
-            let early = lifetime
-                .checked_div(10)
-                .unwrap_or_default()
-                .min(Duration::from_secs(60));
+            let early = lifetime.checked_div(10).unwrap_or_default().min(Duration::from_secs(60));
             now.plus(early) < end
         })
     }

@@ -18,18 +18,10 @@ fn response(status: u16, media_type: &str, body: impl AsRef<[u8]>) -> Response<B
 }
 
 fn strict() -> Expectation<'static> {
-    Expectation {
-        leniency: Leniency::Strict,
-        ..Expectation::default()
-    }
+    Expectation { leniency: Leniency::Strict, ..Expectation::default() }
 }
 
-fn read_as(
-    expect: &Expectation<'_>,
-    status: u16,
-    media_type: &str,
-    body: impl AsRef<[u8]>,
-) -> Result<TokenSet, Error> {
+fn read_as(expect: &Expectation<'_>, status: u16, media_type: &str, body: impl AsRef<[u8]>) -> Result<TokenSet, Error> {
     let result = parse(&response(status, media_type, body), expect, NOW, Endpoint::Token);
     // Whatever comes out, it shows no secret.
     let shown = match &result {
@@ -73,12 +65,7 @@ fn refused(result: Result<TokenSet, Error>) -> Refusal {
 
 fn unavailable(result: Result<TokenSet, Error>) -> (TransportKind, Option<Timestamp>, AnswerFacts) {
     match result.unwrap_err() {
-        Error::Transport(TransportError {
-            kind,
-            not_before,
-            answer: Some(answer),
-            ..
-        }) => (kind, not_before, *answer),
+        Error::Transport(TransportError { kind, not_before, answer: Some(answer), .. }) => (kind, not_before, *answer),
         other => panic!("{other}"),
     }
 }
@@ -90,10 +77,7 @@ fn notes(tokens: &TokenSet) -> Vec<&'static str> {
 /// Lifetime in seconds and notes.
 fn lifetime_of(members: &str) -> (Option<u64>, Vec<&'static str>) {
     let tokens = with(members).unwrap();
-    (
-        tokens.expires_at().map(|end| end.since(NOW).as_secs()),
-        notes(&tokens),
-    )
+    (tokens.expires_at().map(|end| end.since(NOW).as_secs()), notes(&tokens))
 }
 
 #[test]
@@ -113,13 +97,7 @@ fn answers_02_media_types_know_no_case_and_may_name_utf_8() {
         "application/json;charset=\"UTF-8\"",
         "application/json ; x=y",
     ] {
-        assert!(
-            read_as(&strict(), 200, media_type, body_with(""))
-                .unwrap()
-                .notes()
-                .is_empty(),
-            "{media_type}"
-        );
+        assert!(read_as(&strict(), 200, media_type, body_with("")).unwrap().notes().is_empty(), "{media_type}");
     }
 }
 
@@ -132,35 +110,14 @@ fn answers_03_json_as_plain_text_is_accepted_and_as_a_page_refused() {
         "application/vnd.api+json",
         "application/hal+JSON",
     ] {
-        assert_eq!(
-            notes(&read(200, media_type, body_with("")).unwrap()),
-            ["media_type"],
-            "{media_type}"
-        );
-        assert_eq!(
-            rule(read_as(&strict(), 200, media_type, body_with(""))),
-            Rule::MediaType,
-            "{media_type}"
-        );
+        assert_eq!(notes(&read(200, media_type, body_with("")).unwrap()), ["media_type"], "{media_type}");
+        assert_eq!(rule(read_as(&strict(), 200, media_type, body_with(""))), Rule::MediaType, "{media_type}");
     }
     for media_type in ["text/html", "text/html; charset=utf-8", "application/xhtml+xml"] {
-        assert_eq!(
-            unavailable(read(200, media_type, body_with(""))).0,
-            TransportKind::MediaType,
-            "{media_type}"
-        );
-        assert_eq!(
-            unavailable(read_as(&strict(), 200, media_type, body_with(""))).0,
-            TransportKind::MediaType
-        );
+        assert_eq!(unavailable(read(200, media_type, body_with(""))).0, TransportKind::MediaType, "{media_type}");
+        assert_eq!(unavailable(read_as(&strict(), 200, media_type, body_with(""))).0, TransportKind::MediaType);
     }
-    assert_eq!(
-        rule(read(200, "text/plain", "hello s3cr3t")),
-        Rule::Json {
-            at: 0,
-            flaw: JsonFlaw::Syntax
-        }
-    );
+    assert_eq!(rule(read(200, "text/plain", "hello s3cr3t")), Rule::Json { at: 0, flaw: JsonFlaw::Syntax });
 }
 
 #[test]
@@ -173,88 +130,46 @@ fn answers_04_tr_13_media_types_are_compared_whole() {
         "+json/x",
         "application/json;charset=utf-16",
     ] {
-        assert_eq!(
-            rule(read(200, media_type, body_with(""))),
-            Rule::MediaType,
-            "{media_type}"
-        );
+        assert_eq!(rule(read(200, media_type, body_with(""))), Rule::MediaType, "{media_type}");
     }
 }
 
 #[test]
 fn answers_05_a_form_is_read_as_a_form() {
     const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
-    let tokens = read(
-        200,
-        FORM,
-        "access_token=s3cr3t&token_type=bearer&scope=read%2Cwrite&expires_in=60&x=%22%0A",
-    )
-    .unwrap();
+    let tokens =
+        read(200, FORM, "access_token=s3cr3t&token_type=bearer&scope=read%2Cwrite&expires_in=60&x=%22%0A").unwrap();
     assert_eq!(tokens.access_token().expose(), "s3cr3t");
     assert_eq!(tokens.scope().as_str(), "read,write");
     assert_eq!(tokens.expires_at(), Some(NOW.plus(Duration::from_secs(60))));
     assert_eq!(notes(&tokens), ["form_encoded"]);
     assert_eq!(tokens.answer().get("x").unwrap().into_string().unwrap(), "\"\n");
-    assert_eq!(
-        rule(read_as(&strict(), 200, FORM, "access_token=a&token_type=bearer")),
-        Rule::MediaType
-    );
-    assert_eq!(
-        rule(read(200, FORM, "access_token=%zz&token_type=bearer")),
-        Rule::Form
-    );
+    assert_eq!(rule(read_as(&strict(), 200, FORM, "access_token=a&token_type=bearer")), Rule::MediaType);
+    assert_eq!(rule(read(200, FORM, "access_token=%zz&token_type=bearer")), Rule::Form);
     assert!(matches!(
         rule(read(200, FORM, "access_token=a&access_token=b")),
-        Rule::Json {
-            flaw: JsonFlaw::DuplicateMember,
-            ..
-        }
+        Rule::Json { flaw: JsonFlaw::DuplicateMember, .. }
     ));
-    assert_eq!(
-        rule(read(200, FORM, body_with(""))),
-        Rule::MemberMissing("access_token")
-    );
+    assert_eq!(rule(read(200, FORM, body_with(""))), Rule::MemberMissing("access_token"));
     assert!(read(200, JSON, "access_token=a&token_type=bearer").is_err());
-    let refusal = refused(read(
-        200,
-        FORM,
-        "error=bad_verification_code&error_description=expired",
-    ));
-    assert_eq!(
-        (refusal.code.as_str(), refusal.description.as_deref()),
-        ("bad_verification_code", Some("expired"))
-    );
+    let refusal = refused(read(200, FORM, "error=bad_verification_code&error_description=expired"));
+    assert_eq!((refusal.code.as_str(), refusal.description.as_deref()), ("bad_verification_code", Some("expired")));
     assert_eq!(refused(read(400, FORM, "error=slow_down")).code, "slow_down");
 }
 
 #[test]
 fn answers_06_tr_02_a_missing_token_type_is_taken_for_bearer() {
-    for body in [
-        r#"{"access_token":"s3cr3t"}"#,
-        r#"{"access_token":"s3cr3t","token_type":null}"#,
-    ] {
+    for body in [r#"{"access_token":"s3cr3t"}"#, r#"{"access_token":"s3cr3t","token_type":null}"#] {
         let tokens = read(200, JSON, body).unwrap();
         assert_eq!(*tokens.token_type(), TokenType::Bearer);
         assert_eq!(notes(&tokens), ["token_type_assumed"]);
-        assert_eq!(
-            rule(read_as(&strict(), 200, JSON, body)),
-            Rule::MemberMissing("token_type")
-        );
+        assert_eq!(rule(read_as(&strict(), 200, JSON, body)), Rule::MemberMissing("token_type"));
         for proof in [Proof::Sent, Proof::SentBearerAllowed] {
-            let expect = Expectation {
-                proof,
-                ..Expectation::default()
-            };
+            let expect = Expectation { proof, ..Expectation::default() };
             assert_eq!(rule(read_as(&expect, 200, JSON, body)), Rule::Downgrade);
         }
     }
-    let inverted = read_as(
-        &strict(),
-        200,
-        JSON,
-        r#"{"access_token":"s3cr3t","token_type":"bEARER"}"#,
-    )
-    .unwrap();
+    let inverted = read_as(&strict(), 200, JSON, r#"{"access_token":"s3cr3t","token_type":"bEARER"}"#).unwrap();
     assert_eq!(*inverted.token_type(), TokenType::Bearer);
 }
 
@@ -262,11 +177,7 @@ fn answers_06_tr_02_a_missing_token_type_is_taken_for_bearer() {
 fn answers_07_a_token_type_that_is_no_string_is_refused() {
     for value in ["123", "true", "[]", r#"{"a":1}"#, r#"["Bearer"]"#] {
         let body = format!(r#"{{"access_token":"s3cr3t","token_type":{value}}}"#);
-        assert_eq!(
-            rule(read(200, JSON, body)),
-            Rule::MemberInvalid("token_type"),
-            "{value}"
-        );
+        assert_eq!(rule(read(200, JSON, body)), Rule::MemberInvalid("token_type"), "{value}");
     }
 }
 
@@ -277,76 +188,40 @@ fn answers_08_tr_03_tr_04_only_types_that_the_client_can_use_are_accepted() {
         assert_eq!(rule(read(200, JSON, typed(name))), Rule::TokenType, "{name}");
     }
     let types = ["N_A".to_owned()];
-    let named = Expectation {
-        token_types: &types,
-        ..Expectation::default()
-    };
+    let named = Expectation { token_types: &types, ..Expectation::default() };
     let tokens = read_as(&named, 200, JSON, typed("n_a")).unwrap();
     assert_eq!(*tokens.token_type(), TokenType::Other("N_A".to_owned()));
     assert_eq!(rule(read_as(&named, 200, JSON, typed("DPoP"))), Rule::TokenType);
 
-    let bound = Expectation {
-        proof: Proof::Sent,
-        ..Expectation::default()
-    };
-    assert_eq!(
-        *read_as(&bound, 200, JSON, typed("dpop")).unwrap().token_type(),
-        TokenType::Dpop
-    );
+    let bound = Expectation { proof: Proof::Sent, ..Expectation::default() };
+    assert_eq!(*read_as(&bound, 200, JSON, typed("dpop")).unwrap().token_type(), TokenType::Dpop);
     assert_eq!(rule(read_as(&bound, 200, JSON, typed("Bearer"))), Rule::Downgrade);
-    let allowed = Expectation {
-        proof: Proof::SentBearerAllowed,
-        ..Expectation::default()
-    };
-    assert_eq!(
-        notes(&read_as(&allowed, 200, JSON, typed("bearer")).unwrap()),
-        ["bearer_despite_proof"]
-    );
-    assert_eq!(
-        *read_as(&allowed, 200, JSON, typed("DPoP")).unwrap().token_type(),
-        TokenType::Dpop
-    );
+    let allowed = Expectation { proof: Proof::SentBearerAllowed, ..Expectation::default() };
+    assert_eq!(notes(&read_as(&allowed, 200, JSON, typed("bearer")).unwrap()), ["bearer_despite_proof"]);
+    assert_eq!(*read_as(&allowed, 200, JSON, typed("DPoP")).unwrap().token_type(), TokenType::Dpop);
 }
 
 #[test]
 fn answers_09_tr_06_a_lifetime_in_digits_is_read() {
-    assert_eq!(
-        lifetime_of(r#","expires_in":"3600""#),
-        (Some(3600), vec!["expires_in_text"])
-    );
-    assert_eq!(
-        rule(strictly_with(r#","expires_in":"3600""#)),
-        Rule::MemberInvalid("expires_in")
-    );
+    assert_eq!(lifetime_of(r#","expires_in":"3600""#), (Some(3600), vec!["expires_in_text"]));
+    assert_eq!(rule(strictly_with(r#","expires_in":"3600""#)), Rule::MemberInvalid("expires_in"));
 }
 
 #[test]
 fn answers_10_a_lifetime_with_a_fraction_is_rounded_down() {
     assert_eq!(lifetime_of(r#","expires_in":3600.0"#), (Some(3600), vec![]));
     assert_eq!(lifetime_of(r#","expires_in":36e2"#), (Some(3600), vec![]));
-    assert_eq!(
-        lifetime_of(r#","expires_in":3599.5"#),
-        (Some(3599), vec!["expires_in_fraction"])
-    );
+    assert_eq!(lifetime_of(r#","expires_in":3599.5"#), (Some(3599), vec!["expires_in_fraction"]));
 }
 
 #[test]
 fn answers_11_tr_05_without_a_lifetime_it_is_unknown() {
     assert_eq!(lifetime_of(""), (None, vec![]));
-    assert_eq!(
-        lifetime_of(r#","expires_in":null"#),
-        (None, vec!["expires_in_unreadable"])
-    );
+    assert_eq!(lifetime_of(r#","expires_in":null"#), (None, vec!["expires_in_unreadable"]));
     assert_eq!(strictly_with("").unwrap().expires_at(), None);
-    assert_eq!(
-        rule(strictly_with(r#","expires_in":null"#)),
-        Rule::MemberInvalid("expires_in")
-    );
+    assert_eq!(rule(strictly_with(r#","expires_in":null"#)), Rule::MemberInvalid("expires_in"));
     let tokens = with("").unwrap();
-    assert!(
-        tokens.is_fresh(Timestamp::from_millis(u64::MAX))
-            && !tokens.is_expired(Timestamp::from_millis(u64::MAX))
-    );
+    assert!(tokens.is_fresh(Timestamp::from_millis(u64::MAX)) && !tokens.is_expired(Timestamp::from_millis(u64::MAX)));
 }
 
 #[test]
@@ -367,24 +242,10 @@ fn answers_12_tr_07_a_lifetime_that_is_none_is_unknown_and_never_a_failed_login(
         r#""3600abc""#,
     ] {
         let members = format!(r#","expires_in":{value}"#);
-        assert_eq!(
-            lifetime_of(&members),
-            (None, vec!["expires_in_unreadable"]),
-            "{value}"
-        );
-        assert_eq!(
-            rule(strictly_with(&members)),
-            Rule::MemberInvalid("expires_in"),
-            "{value}"
-        );
+        assert_eq!(lifetime_of(&members), (None, vec!["expires_in_unreadable"]), "{value}");
+        assert_eq!(rule(strictly_with(&members)), Rule::MemberInvalid("expires_in"), "{value}");
     }
-    assert!(matches!(
-        rule(with(r#","expires_in":NaN"#)),
-        Rule::Json {
-            flaw: JsonFlaw::Syntax,
-            ..
-        }
-    ));
+    assert!(matches!(rule(with(r#","expires_in":NaN"#)), Rule::Json { flaw: JsonFlaw::Syntax, .. }));
 }
 
 #[test]
@@ -412,10 +273,7 @@ fn answers_14_tr_07_huge_lifetimes_are_clamped() {
         assert_eq!(seconds, Some(315_360_000), "{value}");
         assert!(notes.contains(&"expires_in_clamped"), "{value}");
     }
-    assert_eq!(
-        lifetime_of(r#","expires_in":315360000"#),
-        (Some(315_360_000), vec![])
-    );
+    assert_eq!(lifetime_of(r#","expires_in":315360000"#), (Some(315_360_000), vec![]));
     let late = parse(
         &response(200, JSON, body_with(r#","expires_in":1e99"#)),
         &strict(),
@@ -430,39 +288,17 @@ fn answers_15_tr_19_an_array_of_scopes_is_accepted() {
     let tokens = with(r#","scope":["read","write"]"#).unwrap();
     assert_eq!(tokens.scope().iter().collect::<Vec<_>>(), ["read", "write"]);
     assert_eq!(notes(&tokens), ["scope_array"]);
-    assert_eq!(
-        with(r#","scope":[]"#).unwrap().granted_scope(),
-        Some(Scopes::EMPTY)
-    );
-    assert_eq!(
-        rule(strictly_with(r#","scope":["read"]"#)),
-        Rule::MemberInvalid("scope")
-    );
-    for value in [
-        "7",
-        "true",
-        "{}",
-        r#"["a",1]"#,
-        r#"[["a"]]"#,
-        r#""a\nb""#,
-        r#""a\u0000""#,
-        r#""é""#,
-    ] {
-        assert_eq!(
-            rule(with(&format!(r#","scope":{value}"#))),
-            Rule::MemberInvalid("scope"),
-            "{value}"
-        );
+    assert_eq!(with(r#","scope":[]"#).unwrap().granted_scope(), Some(Scopes::EMPTY));
+    assert_eq!(rule(strictly_with(r#","scope":["read"]"#)), Rule::MemberInvalid("scope"));
+    for value in ["7", "true", "{}", r#"["a",1]"#, r#"[["a"]]"#, r#""a\nb""#, r#""a\u0000""#, r#""é""#] {
+        assert_eq!(rule(with(&format!(r#","scope":{value}"#))), Rule::MemberInvalid("scope"), "{value}");
     }
 }
 
 #[test]
 fn answers_16_a_comma_separates_scopes_only_where_the_profile_says_so() {
     assert_eq!(with(r#","scope":"read,write""#).unwrap().scope().len(), 1);
-    let commas = Expectation {
-        separator: Separator::SpaceOrComma,
-        ..Expectation::default()
-    };
+    let commas = Expectation { separator: Separator::SpaceOrComma, ..Expectation::default() };
     let tokens = read_as(&commas, 200, JSON, body_with(r#","scope":"read, write,,x""#)).unwrap();
     assert_eq!(tokens.scope().iter().collect::<Vec<_>>(), ["read", "write", "x"]);
 }
@@ -470,61 +306,30 @@ fn answers_16_a_comma_separates_scopes_only_where_the_profile_says_so() {
 #[test]
 fn answers_17_tr_18_empty_absent_and_double_spaced_scopes_are_told_apart() {
     let requested = Scopes::parse("read write").unwrap();
-    let expect = Expectation {
-        requested: &requested,
-        ..Expectation::default()
-    };
+    let expect = Expectation { requested: &requested, ..Expectation::default() };
     let read = |members: &str| read_as(&expect, 200, JSON, body_with(members)).unwrap();
     let empty = read(r#","scope":"""#);
-    assert_eq!(
-        (empty.granted_scope(), empty.scope(), empty.is_narrowed()),
-        (Some(Scopes::EMPTY), Scopes::EMPTY, true)
-    );
+    assert_eq!((empty.granted_scope(), empty.scope(), empty.is_narrowed()), (Some(Scopes::EMPTY), Scopes::EMPTY, true));
     let double = read(r#","scope":"read  write ""#);
-    assert_eq!(
-        (double.scope(), double.is_narrowed(), double.is_exceeded()),
-        (&requested, false, false)
-    );
+    assert_eq!((double.scope(), double.is_narrowed(), double.is_exceeded()), (&requested, false, false));
     let null = read(r#","scope":null"#);
-    assert_eq!(
-        (null.granted_scope(), null.scope(), notes(&null)),
-        (None, &requested, vec!["scope_null"])
-    );
+    assert_eq!((null.granted_scope(), null.scope(), notes(&null)), (None, &requested, vec!["scope_null"]));
     let absent = read("");
-    assert_eq!(
-        (absent.granted_scope(), absent.scope(), absent.is_narrowed()),
-        (None, &requested, false)
-    );
-    assert_eq!(
-        rule(strictly_with(r#","scope":null"#)),
-        Rule::MemberInvalid("scope")
-    );
+    assert_eq!((absent.granted_scope(), absent.scope(), absent.is_narrowed()), (None, &requested, false));
+    assert_eq!(rule(strictly_with(r#","scope":null"#)), Rule::MemberInvalid("scope"));
 }
 
 #[test]
 fn tr_17_tr_19_a_scope_narrower_or_wider_than_asked_is_surfaced() {
     let requested = Scopes::parse("read write").unwrap();
-    let expect = Expectation {
-        requested: &requested,
-        ..Expectation::default()
-    };
-    let exact = Expectation {
-        wider_scope: WiderScope::Refused,
-        ..expect
-    };
-    for (granted, narrowed, exceeded) in [
-        ("read", true, false),
-        ("write read", false, false),
-        ("read write admin", false, true),
-        ("admin", true, true),
-    ] {
+    let expect = Expectation { requested: &requested, ..Expectation::default() };
+    let exact = Expectation { wider_scope: WiderScope::Refused, ..expect };
+    for (granted, narrowed, exceeded) in
+        [("read", true, false), ("write read", false, false), ("read write admin", false, true), ("admin", true, true)]
+    {
         let body = body_with(&format!(r#","scope":"{granted}""#));
         let tokens = read_as(&expect, 200, JSON, &body).unwrap();
-        assert_eq!(
-            (tokens.is_narrowed(), tokens.is_exceeded()),
-            (narrowed, exceeded),
-            "{granted}"
-        );
+        assert_eq!((tokens.is_narrowed(), tokens.is_exceeded()), (narrowed, exceeded), "{granted}");
         assert_eq!(tokens.scope().to_string(), granted);
         let exact = read_as(&exact, 200, JSON, &body);
         assert_eq!(exact.as_ref().err().is_some(), exceeded, "{granted}");
@@ -532,34 +337,19 @@ fn tr_17_tr_19_a_scope_narrower_or_wider_than_asked_is_surfaced() {
             assert_eq!(rule(exact), Rule::ScopeExceeded);
         }
     }
-    let nothing_asked = Expectation {
-        wider_scope: WiderScope::Refused,
-        ..Expectation::default()
-    };
+    let nothing_asked = Expectation { wider_scope: WiderScope::Refused, ..Expectation::default() };
     assert!(read_as(&nothing_asked, 200, JSON, body_with(r#","scope":"default""#)).is_ok());
 }
 
 #[test]
 fn answers_18_answers_36_answers_37_tr_20_a_refresh_token_is_there_or_not_but_never_empty() {
-    assert_eq!(
-        with(r#","refresh_token":"r/1""#)
-            .unwrap()
-            .refresh_token()
-            .unwrap()
-            .expose(),
-        "r/1"
-    );
+    assert_eq!(with(r#","refresh_token":"r/1""#).unwrap().refresh_token().unwrap().expose(), "r/1");
     assert!(with("").unwrap().refresh_token().is_none());
     for value in [r#""""#, "null"] {
         let tokens = with(&format!(r#","refresh_token":{value}"#)).unwrap();
         assert!(tokens.refresh_token().is_none());
         assert_eq!(notes(&tokens), ["refresh_token_empty"]);
-        assert!(
-            strictly_with(&format!(r#","refresh_token":{value}"#))
-                .unwrap()
-                .refresh_token()
-                .is_none()
-        );
+        assert!(strictly_with(&format!(r#","refresh_token":{value}"#)).unwrap().refresh_token().is_none());
     }
     for value in ["1", "true", "[]", "{}", r#""a\nb""#, r#""é""#] {
         assert_eq!(
@@ -572,13 +362,7 @@ fn answers_18_answers_36_answers_37_tr_20_a_refresh_token_is_there_or_not_but_ne
 
 #[test]
 fn answers_19_tr_01_tr_21_an_access_token_that_cannot_be_one_is_refused() {
-    let token = |value: &str| {
-        read(
-            200,
-            JSON,
-            format!(r#"{{"access_token":{value},"token_type":"Bearer"}}"#),
-        )
-    };
+    let token = |value: &str| read(200, JSON, format!(r#"{{"access_token":{value},"token_type":"Bearer"}}"#));
     for value in [
         r#""""#,
         "1",
@@ -596,46 +380,20 @@ fn answers_19_tr_01_tr_21_an_access_token_that_cannot_be_one_is_refused() {
         assert_eq!(rule(token(value)), Rule::MemberInvalid("access_token"), "{value}");
     }
     assert_eq!(rule(token("null")), Rule::MemberMissing("access_token"));
-    for body in [
-        r#"{"token_type":"Bearer"}"#,
-        r#"{"Access_Token":"a","token_type":"Bearer"}"#,
-        "{}",
-    ] {
-        assert_eq!(
-            rule(read(200, JSON, body)),
-            Rule::MemberMissing("access_token"),
-            "{body}"
-        );
+    for body in [r#"{"token_type":"Bearer"}"#, r#"{"Access_Token":"a","token_type":"Bearer"}"#, "{}"] {
+        assert_eq!(rule(read(200, JSON, body)), Rule::MemberMissing("access_token"), "{body}");
     }
-    assert_eq!(
-        token(r#""a\/b\u002b\u0063""#).unwrap().access_token().expose(),
-        "a/b+c"
-    );
+    assert_eq!(token(r#""a\/b\u002b\u0063""#).unwrap().access_token().expose(), "a/b+c");
 }
 
 #[test]
 fn tr_21_tokens_are_bounded() {
     for name in ["access_token", "refresh_token", "id_token"] {
         let sized = |len: usize| {
-            let other = if name == "access_token" {
-                ""
-            } else {
-                r#""access_token":"a","#
-            };
-            read(
-                200,
-                JSON,
-                format!(
-                    r#"{{{other}"{name}":"{}","token_type":"Bearer"}}"#,
-                    "a".repeat(len)
-                ),
-            )
+            let other = if name == "access_token" { "" } else { r#""access_token":"a","# };
+            read(200, JSON, format!(r#"{{{other}"{name}":"{}","token_type":"Bearer"}}"#, "a".repeat(len)))
         };
-        let too_large = if name == "id_token" {
-            Rule::JwtTooLarge
-        } else {
-            Rule::MemberInvalid(name)
-        };
+        let too_large = if name == "id_token" { Rule::JwtTooLarge } else { Rule::MemberInvalid(name) };
         assert!(sized(MAX_TOKEN).is_ok());
         assert_eq!(rule(sized(MAX_TOKEN + 1)), too_large);
         assert_eq!(rule(sized(MAX_TOKEN * 16)), too_large);
@@ -648,65 +406,25 @@ fn answers_20_tr_09_a_member_twice_is_refused() {
         r#"{"access_token":"s3cr3t","access_token":"b","token_type":"Bearer"}"#,
         r#"{"access_token":"s3cr3t","token_type":"Bearer","x":{"y":1,"y":2}}"#,
     ] {
-        assert!(matches!(
-            rule(read(200, JSON, body)),
-            Rule::Json {
-                flaw: JsonFlaw::DuplicateMember,
-                ..
-            }
-        ));
+        assert!(matches!(rule(read(200, JSON, body)), Rule::Json { flaw: JsonFlaw::DuplicateMember, .. }));
     }
 }
 
 #[test]
 fn answers_23_every_2xx_is_a_success() {
     for status in [201, 202, 203, 206, 299] {
-        assert_eq!(
-            notes(&read(status, JSON, body_with("")).unwrap()),
-            ["status"],
-            "{status}"
-        );
-        assert_eq!(
-            rule(read_as(&strict(), status, JSON, body_with(""))),
-            Rule::Status,
-            "{status}"
-        );
+        assert_eq!(notes(&read(status, JSON, body_with("")).unwrap()), ["status"], "{status}");
+        assert_eq!(rule(read_as(&strict(), status, JSON, body_with(""))), Rule::Status, "{status}");
     }
-    assert!(matches!(
-        rule(read(204, "", "")),
-        Rule::Json {
-            at: 0,
-            flaw: JsonFlaw::Truncated
-        }
-    ));
+    assert!(matches!(rule(read(204, "", "")), Rule::Json { at: 0, flaw: JsonFlaw::Truncated }));
 }
 
 #[test]
 fn answers_30_what_is_not_json_is_refused_with_the_position_and_without_the_text() {
-    assert_eq!(
-        rule(read(200, JSON, "broken json")),
-        Rule::Json {
-            at: 0,
-            flaw: JsonFlaw::Syntax
-        }
-    );
-    assert_eq!(
-        rule(read(200, JSON, "")),
-        Rule::Json {
-            at: 0,
-            flaw: JsonFlaw::Truncated
-        }
-    );
-    let Error::Protocol(error) = read(200, JSON, r#"{"access_token":"s3cr3t","#).unwrap_err() else {
-        panic!()
-    };
-    assert_eq!(
-        error.rule,
-        Rule::Json {
-            at: 25,
-            flaw: JsonFlaw::Truncated
-        }
-    );
+    assert_eq!(rule(read(200, JSON, "broken json")), Rule::Json { at: 0, flaw: JsonFlaw::Syntax });
+    assert_eq!(rule(read(200, JSON, "")), Rule::Json { at: 0, flaw: JsonFlaw::Truncated });
+    let Error::Protocol(error) = read(200, JSON, r#"{"access_token":"s3cr3t","#).unwrap_err() else { panic!() };
+    assert_eq!(error.rule, Rule::Json { at: 25, flaw: JsonFlaw::Truncated });
     assert_eq!(error.answer.unwrap().excerpt, None);
 }
 
@@ -714,10 +432,7 @@ fn answers_30_what_is_not_json_is_refused_with_the_position_and_without_the_text
 fn answers_31_bytes_after_the_json_are_refused() {
     assert!(matches!(
         rule(read(200, JSON, format!("{}xx", body_with("")))),
-        Rule::Json {
-            flaw: JsonFlaw::Trailing,
-            ..
-        }
+        Rule::Json { flaw: JsonFlaw::Trailing, .. }
     ));
 }
 
@@ -730,86 +445,48 @@ fn answers_32_a_byte_order_mark_is_accepted() {
 
 #[test]
 fn answers_33_tr_16_what_is_no_object_is_refused() {
-    for body in [
-        r#"["a","bearer",1,null,null,null]"#,
-        r#"["a",null,"bearer",3600,null]"#,
-        "null",
-        r#""access_token""#,
-        "7",
-    ] {
-        assert_eq!(
-            rule(read(200, JSON, body)),
-            Rule::Json {
-                at: 0,
-                flaw: JsonFlaw::NotObject
-            },
-            "{body}"
-        );
+    for body in
+        [r#"["a","bearer",1,null,null,null]"#, r#"["a",null,"bearer",3600,null]"#, "null", r#""access_token""#, "7"]
+    {
+        assert_eq!(rule(read(200, JSON, body)), Rule::Json { at: 0, flaw: JsonFlaw::NotObject }, "{body}");
     }
     assert!(matches!(
         rule(read(200, JSON, b"{\"access_token\":\"\xFF\"}")),
-        Rule::Json {
-            flaw: JsonFlaw::Encoding,
-            ..
-        }
+        Rule::Json { flaw: JsonFlaw::Encoding, .. }
     ));
 }
 
 #[test]
 fn tr_10_deep_nesting_is_refused() {
     let deep = format!(r#","x":{}{}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert!(matches!(
-        rule(with(&deep)),
-        Rule::Json {
-            flaw: JsonFlaw::TooDeep,
-            ..
-        }
-    ));
+    assert!(matches!(rule(with(&deep)), Rule::Json { flaw: JsonFlaw::TooDeep, .. }));
 }
 
 #[test]
 fn answers_34_an_id_token_alone_is_accepted_only_where_asked_for() {
     const BODY: &str = r#"{"id_token":"s3cr3t.x.y"}"#;
     assert_eq!(rule(read(200, JSON, BODY)), Rule::MemberMissing("access_token"));
-    let read =
-        |body: &str| parse_id_token(&response(200, JSON, body), Leniency::Compat, NOW, Endpoint::Token);
+    let read = |body: &str| parse_id_token(&response(200, JSON, body), Leniency::Compat, NOW, Endpoint::Token);
     let answer = read(BODY).unwrap();
     assert_eq!(answer.id_token.expose(), "s3cr3t.x.y");
     assert!(!format!("{answer:?}").contains("s3cr3t"));
-    for body in [
-        "{}",
-        r#"{"id_token":null}"#,
-        r#"{"id_token":""}"#,
-        r#"{"access_token":"a"}"#,
-    ] {
-        let Error::Protocol(error) = read(body).unwrap_err() else {
-            panic!()
-        };
+    for body in ["{}", r#"{"id_token":null}"#, r#"{"id_token":""}"#, r#"{"access_token":"a"}"#] {
+        let Error::Protocol(error) = read(body).unwrap_err() else { panic!() };
         assert_eq!(error.rule, Rule::IdTokenMissing, "{body}");
     }
 }
 
 #[test]
 fn tr_23_an_id_token_that_must_be_there_is_missed() {
-    let expect = Expectation {
-        id_token: IdToken::Required,
-        ..Expectation::default()
-    };
+    let expect = Expectation { id_token: IdToken::Required, ..Expectation::default() };
     for members in ["", r#","id_token":null"#, r#","id_token":"""#] {
-        assert_eq!(
-            rule(read_as(&expect, 200, JSON, body_with(members))),
-            Rule::IdTokenMissing,
-            "{members}"
-        );
+        assert_eq!(rule(read_as(&expect, 200, JSON, body_with(members))), Rule::IdTokenMissing, "{members}");
     }
     let tokens = read_as(&expect, 200, JSON, body_with(r#","id_token":"a.b.c""#)).unwrap();
     assert_eq!(tokens.id_token().unwrap().expose(), "a.b.c");
     assert_eq!(rule(with(r#","id_token":{}"#)), Rule::MemberInvalid("id_token"));
     assert_eq!(notes(&with(r#","id_token":"""#).unwrap()), ["id_token_empty"]);
-    assert_eq!(
-        rule(strictly_with(r#","id_token":null"#)),
-        Rule::MemberInvalid("id_token")
-    );
+    assert_eq!(rule(strictly_with(r#","id_token":null"#)), Rule::MemberInvalid("id_token"));
 }
 
 #[test]
@@ -817,13 +494,7 @@ fn tr_15_an_answer_cut_anywhere_is_refused_and_shows_nothing() {
     let body = body_with(r#","refresh_token":"s3cr3t","expires_in":3600,"scope":"a b""#);
     for cut in 0..body.len() {
         assert!(
-            matches!(
-                rule(read(200, JSON, &body.as_bytes()[..cut])),
-                Rule::Json {
-                    flaw: JsonFlaw::Truncated,
-                    ..
-                }
-            ),
+            matches!(rule(read(200, JSON, &body.as_bytes()[..cut])), Rule::Json { flaw: JsonFlaw::Truncated, .. }),
             "{cut}"
         );
     }

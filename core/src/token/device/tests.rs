@@ -58,17 +58,11 @@ fn rfc_8628_example_is_read() {
             "verification_uri_complete":"https://example.com/device?user_code=WDJB-MJHT","expires_in":1800,"interval":5}"#,
     )
     .unwrap();
-    assert_eq!(
-        device.device_code.expose(),
-        "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS"
-    );
+    assert_eq!(device.device_code.expose(), "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS");
     assert_eq!(device.user_code.expose(), "WDJB-MJHT");
     assert_eq!(device.verification_uri, "https://example.com/device");
     assert_eq!(device.openable.unwrap().as_str(), "https://example.com/device");
-    assert_eq!(
-        device.complete.unwrap().as_str(),
-        "https://example.com/device?user_code=WDJB-MJHT"
-    );
+    assert_eq!(device.complete.unwrap().as_str(), "https://example.com/device?user_code=WDJB-MJHT");
     assert_eq!(device.expires_at, NOW.plus(Duration::from_secs(1800)));
     assert_eq!((device.interval.as_secs(), device.notes.len()), (5, 0));
 }
@@ -79,38 +73,19 @@ fn answers_41_the_drafts_name_of_the_uri_is_accepted_and_the_rfcs_wins() {
     let device = with(alias).unwrap();
     assert_eq!(device.verification_uri, "https://as.example/old");
     assert_eq!(names(&device), ["verification_url"]);
-    assert_eq!(
-        rule(strictly_with(alias)),
-        Rule::MemberMissing("verification_uri")
-    );
+    assert_eq!(rule(strictly_with(alias)), Rule::MemberMissing("verification_uri"));
     let both = with(&format!("{alias},{URI}")).unwrap();
-    assert_eq!(
-        (both.verification_uri.as_str(), both.notes.len()),
-        ("https://as.example/device", 0)
-    );
-    assert_eq!(
-        rule(with(r#""expires_in":900"#)),
-        Rule::MemberMissing("verification_uri")
-    );
+    assert_eq!((both.verification_uri.as_str(), both.notes.len()), ("https://as.example/device", 0));
+    assert_eq!(rule(with(r#""expires_in":900"#)), Rule::MemberMissing("verification_uri"));
     for value in ["7", "[]", r#""""#] {
         let members = format!(r#""verification_uri":{value},"expires_in":900"#);
-        assert_eq!(
-            rule(with(&members)),
-            Rule::MemberInvalid("verification_uri"),
-            "{value}"
-        );
+        assert_eq!(rule(with(&members)), Rule::MemberInvalid("verification_uri"), "{value}");
     }
 }
 
 #[test]
 fn answers_42_dv_04_the_interval_is_read_and_bounded() {
-    assert_eq!(
-        with(&format!(r#"{URI},"expires_in":900"#))
-            .unwrap()
-            .interval
-            .as_secs(),
-        5
-    );
+    assert_eq!(with(&format!(r#"{URI},"expires_in":900"#)).unwrap().interval.as_secs(), 5);
     for (value, seconds, note) in [
         ("null", 5, Some("interval_null")),
         (r#""5""#, 5, Some("interval_text")),
@@ -124,20 +99,14 @@ fn answers_42_dv_04_the_interval_is_read_and_bounded() {
         ("1e999", 300, Some("interval_clamped")),
         ("0", 1, Some("interval_zero")),
     ] {
-        assert_eq!(
-            interval_of(value),
-            (seconds, note.into_iter().collect()),
-            "{value}"
-        );
+        assert_eq!(interval_of(value), (seconds, note.into_iter().collect()), "{value}");
     }
     for value in ["-1", "-0.5", "true", r#""five""#, r#""-5""#, r#""""#, "[5]", "{}"] {
         let members = format!(r#"{URI},"expires_in":900,"interval":{value}"#);
         assert_eq!(rule(with(&members)), Rule::MemberInvalid("interval"), "{value}");
     }
     assert_eq!(
-        rule(strictly_with(&format!(
-            r#"{URI},"expires_in":900,"interval":"5""#
-        ))),
+        rule(strictly_with(&format!(r#"{URI},"expires_in":900,"interval":"5""#))),
         Rule::MemberInvalid("interval")
     );
 }
@@ -156,17 +125,10 @@ fn answers_43_dv_05_the_lifetime_is_read_and_bounded() {
         assert_eq!(names(&device), note.into_iter().collect::<Vec<_>>(), "{value}");
     }
     let absent = with(URI).unwrap();
-    assert_eq!(
-        (absent.expires_at.since(NOW).as_secs(), names(&absent)),
-        (900, vec!["expires_in_assumed"])
-    );
+    assert_eq!((absent.expires_at.since(NOW).as_secs(), names(&absent)), (900, vec!["expires_in_assumed"]));
     assert_eq!(rule(strictly_with(URI)), Rule::MemberMissing("expires_in"));
     for value in ["0", "0.5", "-1", r#""soon""#, "true", "[]"] {
-        assert_eq!(
-            rule(with(&format!(r#"{URI},"expires_in":{value}"#))),
-            Rule::MemberInvalid("expires_in"),
-            "{value}"
-        );
+        assert_eq!(rule(with(&format!(r#"{URI},"expires_in":{value}"#))), Rule::MemberInvalid("expires_in"), "{value}");
     }
 }
 
@@ -180,22 +142,15 @@ fn answers_43_dv_06_only_safe_uris_may_be_opened() {
         "https://a@as.example/",
         "https:///x",
     ] {
-        let device = with(&format!(r#""verification_uri":"{uri}","expires_in":900,"verification_uri_complete":"https://as.example/x""#)).unwrap();
+        let device = with(&format!(
+            r#""verification_uri":"{uri}","expires_in":900,"verification_uri_complete":"https://as.example/x""#
+        ))
+        .unwrap();
         assert_eq!(device.verification_uri, uri);
         assert!(device.openable.is_none() && device.complete.is_none(), "{uri}");
-        assert_eq!(
-            names(&device),
-            [
-                "verification_uri_not_openable",
-                "verification_uri_complete_dropped"
-            ]
-        );
+        assert_eq!(names(&device), ["verification_uri_not_openable", "verification_uri_complete_dropped"]);
     }
-    for uri in [
-        "https://as.example/device",
-        "http://127.0.0.1:8080/device",
-        "https://as.example/#/device",
-    ] {
+    for uri in ["https://as.example/device", "http://127.0.0.1:8080/device", "https://as.example/#/device"] {
         let device = with(&format!(r#""verification_uri":"{uri}","expires_in":900"#)).unwrap();
         assert_eq!(device.openable.unwrap().as_str(), uri);
     }
@@ -208,34 +163,18 @@ fn answers_43_dv_06_only_safe_uris_may_be_opened() {
         "null",
         r#""""#,
     ] {
-        let device = with(&format!(
-            r#"{URI},"expires_in":900,"verification_uri_complete":{complete}"#
-        ))
-        .unwrap();
-        assert!(
-            device.openable.is_some() && device.complete.is_none(),
-            "{complete}"
-        );
-        assert_eq!(
-            names(&device),
-            ["verification_uri_complete_dropped"],
-            "{complete}"
-        );
+        let device = with(&format!(r#"{URI},"expires_in":900,"verification_uri_complete":{complete}"#)).unwrap();
+        assert!(device.openable.is_some() && device.complete.is_none(), "{complete}");
+        assert_eq!(names(&device), ["verification_uri_complete_dropped"], "{complete}");
     }
 }
 
 #[test]
 fn dv_07_texts_for_people_are_escaped_and_bounded() {
     let code = |code: &str| {
-        read_as(
-            Leniency::Compat,
-            &format!(r#"{{"device_code":"d","user_code":"{code}",{URI},"expires_in":900}}"#),
-        )
+        read_as(Leniency::Compat, &format!(r#"{{"device_code":"d","user_code":"{code}",{URI},"expires_in":900}}"#))
     };
-    assert_eq!(
-        code("A\\u001b[31mB\\u202e").unwrap().user_code.expose(),
-        "A\\u{1b}[31mB\\u{202e}"
-    );
+    assert_eq!(code("A\\u001b[31mB\\u202e").unwrap().user_code.expose(), "A\\u{1b}[31mB\\u{202e}");
     assert_eq!(code("ВDJB").unwrap().user_code.expose(), "ВDJB");
     assert!(code(&"A".repeat(128)).is_ok());
     for len in [129, 1024, 12_800] {
@@ -248,10 +187,7 @@ fn dv_07_texts_for_people_are_escaped_and_bounded() {
         "https://as.example/\\u{a}\\u{1b}[2J"
     );
     assert!(uri(&format!("https://as.example/{}", "a".repeat(981))).is_ok());
-    assert_eq!(
-        rule(uri(&format!("https://as.example/{}", "a".repeat(982)))),
-        Rule::MemberInvalid("verification_uri")
-    );
+    assert_eq!(rule(uri(&format!("https://as.example/{}", "a".repeat(982)))), Rule::MemberInvalid("verification_uri"));
 }
 
 #[test]
@@ -262,10 +198,7 @@ fn the_codes_must_be_there() {
         (r#""device_code":null,"user_code":"u""#, "device_code"),
     ] {
         let body = format!(r#"{{{members},{URI},"expires_in":900}}"#);
-        assert_eq!(
-            rule(read_as(Leniency::Compat, &body)),
-            Rule::MemberMissing(missing)
-        );
+        assert_eq!(rule(read_as(Leniency::Compat, &body)), Rule::MemberMissing(missing));
     }
     for (members, invalid) in [
         (r#""device_code":"","user_code":"u""#, "device_code"),
@@ -274,22 +207,14 @@ fn the_codes_must_be_there() {
         (r#""device_code":"d","user_code":7"#, "user_code"),
     ] {
         let body = format!(r#"{{{members},{URI},"expires_in":900}}"#);
-        assert_eq!(
-            rule(read_as(Leniency::Compat, &body)),
-            Rule::MemberInvalid(invalid)
-        );
+        assert_eq!(rule(read_as(Leniency::Compat, &body)), Rule::MemberInvalid(invalid));
     }
 }
 
 #[test]
 fn a_refusal_is_the_servers_refusal() {
-    let Error::Refused(refusal) =
-        read_as(Leniency::Compat, r#"{"error":"unauthorized_client"}"#).unwrap_err()
-    else {
+    let Error::Refused(refusal) = read_as(Leniency::Compat, r#"{"error":"unauthorized_client"}"#).unwrap_err() else {
         panic!()
     };
-    assert_eq!(
-        (refusal.code.as_str(), refusal.endpoint),
-        ("unauthorized_client", Endpoint::DeviceAuthorization)
-    );
+    assert_eq!((refusal.code.as_str(), refusal.endpoint), ("unauthorized_client", Endpoint::DeviceAuthorization));
 }
