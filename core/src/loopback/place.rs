@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::STANDALONE_PORT;
-use crate::error::{ConfigError, safe_text};
+use crate::error::{BadCallback, ConfigError, safe_text};
 
 /// Which loopback host a redirect URI names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -132,6 +132,11 @@ pub enum Notice {
         /// For how long, in seconds.
         seconds: u64,
     },
+    /// What the person has pasted was not used.
+    Refused {
+        /// Why.
+        why: BadCallback,
+    },
     /// A callback came that belongs to this login.
     Received,
 }
@@ -145,6 +150,7 @@ impl fmt::Display for Notice {
             }
             Notice::OpenByHand { url } => write!(f, "Open this address in a browser:\n{url}"),
             Notice::Waiting { seconds } => write!(f, "Waiting for code, timeout in {seconds} seconds..."),
+            Notice::Refused { why } => write!(f, "This cannot be used: {why}"),
             Notice::Received => f.write_str("Code received!"),
         }
     }
