@@ -1,12 +1,14 @@
 //! Drives grantflow's machines with tokio.
 //!
-//! [`HyperClient`] sends requests within bounds; [`Clock`] is the time that it keeps them by.
+//! [`HyperClient`] sends requests within bounds; the [`RedirectListener`] waits for callbacks; [`Clock`] is the time they
+//! keep.
 //!
 //! Left out on purpose: proxies from the environment, cookies, and following redirects. No protocol message needs them,
 //! and each has been a hole in somebody's client.
 
 mod clock;
 mod connect;
+mod listener;
 mod race;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ use std::pin::Pin;
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
 pub use grantflow_core as core;
+pub use listener::{RedirectListener, Responder};
 pub use transport::{HttpClient, HyperClient, Settings, Timeouts};
 
 /// A future that a `dyn` trait can give.
