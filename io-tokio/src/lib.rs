@@ -1,14 +1,20 @@
 //! Drives grantflow's machines with tokio.
 //!
-//! [`HyperClient`] sends requests within bounds; the [`RedirectListener`] waits for callbacks; [`Clock`] is the time they
-//! keep.
+//! [`Driver::run`] is the one loop that drives every flow: it knows effects, never flows. Around it stand the things
+//! that effects need: an [`HttpClient`] ([`HyperClient`], or your own), a [`Clock`], a [`Person`] with a browser
+//! ([`LoopbackPerson`]), with a terminal ([`ConsolePerson`]) or with another screen ([`DevicePerson`]), and the
+//! [`RedirectListener`], which also works alone.
 //!
 //! Left out on purpose: proxies from the environment, cookies, and following redirects. No protocol message needs them,
 //! and each has been a hole in somebody's client.
 
 mod clock;
 mod connect;
+mod console;
+mod driver;
 mod listener;
+mod loopback;
+mod person;
 mod race;
 #[cfg(test)]
 mod tests;
@@ -20,8 +26,12 @@ use std::pin::Pin;
 #[cfg(any(test, feature = "testing"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
+pub use console::ConsolePerson;
+pub use driver::{Driver, Signer};
 pub use grantflow_core as core;
 pub use listener::{RedirectListener, Responder};
+pub use loopback::{Browser, LoopbackPerson, SystemBrowser};
+pub use person::{Came, DevicePerson, Nobody, Notifier, Person};
 pub use transport::{HttpClient, HyperClient, Settings, Timeouts};
 
 /// A future that a `dyn` trait can give.

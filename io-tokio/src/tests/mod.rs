@@ -1,6 +1,8 @@
 //! What the driver promises, against servers that are written by hand, on loopback, with a clock that the tests move.
 
+mod driver;
 mod listener;
+mod person;
 mod tls;
 mod transport;
 

@@ -1,0 +1,241 @@
+//! The loop that drives every flow.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use grantflow_core::crypto::{AwsLc, Crypto};
+use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, TransportKind};
+use grantflow_core::http::Body;
+use grantflow_core::machine::{Context, Effect, Event, Machine, Observer, Outgoing, SignRequest, Step};
+use grantflow_core::memory::Memory;
+use grantflow_core::{Random, RandomUnavailable, Secret};
+
+use crate::person::{Came, Person};
+use crate::race::{Either, race, within};
+use crate::{Clock, HttpClient, HyperClient, Pending, SystemClock};
+
+/// How much longer than its time a client may take.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Signs with keys that the core does not hold.
+pub trait Signer: Send + Sync {
+    /// Signs [`SignRequest::message`]. ECDSA signatures have the fixed length of RFC 7518 §3.4.
+    fn sign(&self, request: SignRequest) -> Pending<'_, Result<Secret<Vec<u8>>, ProviderError>>;
+}
+
+/// Drives machines: performs their effects and gives them the answers. Cheap to clone.
+///
+/// It holds what outlives a flow: the connections, the clock, and what flows learn for one another.
+#[derive(Clone)]
+pub struct Driver {
+    http: Arc<dyn HttpClient>,
+    crypto: Arc<dyn Crypto>,
+    clock: Arc<dyn Clock>,
+    memory: Arc<Mutex<Memory>>,
+    signer: Option<Arc<dyn Signer>>,
+    observer: Option<Arc<Mutex<dyn Observer + Send>>>,
+}
+
+impl Driver {
+    /// A driver on [`HyperClient`] and the system's clock.
+    pub fn new() -> Self {
+        Self::with_client(HyperClient::default())
+    }
+
+    /// A driver that sends with `client`.
+    pub fn with_client(client: impl HttpClient + 'static) -> Self {
+        Self {
+            http: Arc::new(client),
+            crypto: Arc::new(AwsLc),
+            clock: Arc::new(SystemClock),
+            memory: Arc::default(),
+            signer: None,
+            observer: None,
+        }
+    }
+
+    /// Uses another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Uses other cryptography than aws-lc.
+    #[must_use]
+    pub fn with_crypto(mut self, crypto: impl Crypto + 'static) -> Self {
+        self.crypto = Arc::new(crypto);
+        self
+    }
+
+    /// Signs with this.
+    #[must_use]
+    pub fn with_signer(mut self, signer: impl Signer + 'static) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// Tells `observer` of every transition and every check.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<Mutex<dyn Observer + Send>>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The clock in use.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Drives `machine` to its end, beginning with `first`: [`Event::Start`], or [`Event::Resume`] after a restore.
+    ///
+    /// Dropping the future stops the flow where it is: nothing goes on in the background.
+    ///
+    /// # Errors
+    /// What the machine ends with.
+    pub async fn run<M>(
+        &self,
+        machine: &mut M,
+        first: Event,
+        person: &mut dyn Person,
+    ) -> Result<M::Output, Error>
+    where
+        M: Machine + Send,
+        M::Output: Send,
+    {
+        let outcome = self.turns(machine, first, person).await;
+        person.finish(outcome.as_ref().map(|_| ()), &self.clock).await;
+        outcome
+    }
+
+    async fn turns<M>(
+        &self,
+        machine: &mut M,
+        first: Event,
+        person: &mut dyn Person,
+    ) -> Result<M::Output, Error>
+    where
+        M: Machine + Send,
+        M::Output: Send,
+    {
+        let mut event = first;
+        // Why the person is gone, if so: the machine only knows that it is cancelled.
+        let mut gone = None;
+        loop {
+            match self.handle(machine, event) {
+                Ok(Step::Done(output)) => return Ok(output),
+                Ok(Step::Do(effect)) => event = self.perform(effect, person, &mut gone).await,
+                Err(Error::Cancelled) => return Err(gone.unwrap_or(Error::Cancelled)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The only place that holds a lock, and nothing waits in it.
+    fn handle<M: Machine>(&self, machine: &mut M, event: Event) -> Result<Step<M::Output>, Error> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut observer = self
+            .observer
+            .as_ref()
+            .map(|held| held.lock().unwrap_or_else(PoisonError::into_inner));
+        machine.handle(
+            event,
+            &mut Context {
+                now: self.clock.now(),
+                random: &mut SystemRandom,
+                crypto: &*self.crypto,
+                memory: &mut memory,
+                observer: observer
+                    .as_deref_mut()
+                    .map(|observer| -> &mut dyn Observer { observer }),
+            },
+        )
+    }
+
+    async fn perform(&self, effect: Effect, person: &mut dyn Person, gone: &mut Option<Error>) -> Event {
+        match effect {
+            Effect::Send(outgoing) => match self.attended(person, self.send(outgoing)).await {
+                Ok(response) => Event::Response(response),
+                Err(failure) => Event::SendFailed(failure),
+            },
+            Effect::Redirect(redirect) => match person.redirect(redirect, &self.clock).await {
+                Came::Back(parameters) => Event::Callback(parameters),
+                Came::TooLate => Event::Elapsed,
+                Came::Gone(error) => {
+                    *gone = Some(error);
+                    Event::Cancel
+                }
+            },
+            Effect::ShowUserCode(code) => match person.show_user_code(&code) {
+                Ok(()) => Event::Shown,
+                Err(error) => {
+                    *gone = Some(error);
+                    Event::Cancel
+                }
+            },
+            Effect::Sleep { until } => {
+                self.attended(person, self.clock.sleep_until(until)).await;
+                Event::Elapsed
+            }
+            Effect::Sign(request) => match &self.signer {
+                None => Event::SignFailed(ProviderError::KeyUnavailable),
+                Some(signer) => match self.attended(person, signer.sign(request)).await {
+                    Ok(signature) => Event::Signed(signature),
+                    Err(error) => Event::SignFailed(error),
+                },
+            },
+        }
+    }
+
+    /// Does something while the person is attended to.
+    async fn attended<T>(&self, person: &mut dyn Person, work: impl Future<Output = T>) -> T {
+        let attending = async {
+            person.attend(&self.clock).await;
+            std::future::pending::<Infallible>().await
+        };
+        match race(work, attending).await {
+            Either::Left(done) => done,
+            Either::Right(never) => match never {},
+        }
+    }
+
+    /// Sends, and holds a client that somebody else wrote to the bounds it was given.
+    async fn send(&self, outgoing: Outgoing) -> Result<http::Response<Body>, SendFailure> {
+        // A client that keeps to its time knows better than this loop whether something was sent.
+        let (timeout, limit) = (outgoing.timeout.saturating_add(GRACE), outgoing.max_body);
+        let unknown = |kind| SendFailure {
+            delivery: Delivery::Unknown,
+            kind,
+        };
+        match within(&*self.clock, timeout, self.http.send(outgoing)).await {
+            Some(Ok(response)) if response.body().len() > limit => Err(unknown(TransportKind::TooLarge)),
+            Some(answer) => answer,
+            None => Err(unknown(TransportKind::Timeout)),
+        }
+    }
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The operating system's randomness, by way of aws-lc.
+struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomUnavailable> {
+        aws_lc_rs::rand::fill(out).map_err(|_| RandomUnavailable)
+    }
+}

@@ -1,0 +1,121 @@
+//! Whoever looks at a screen.
+
+use std::fmt;
+use std::sync::Arc;
+
+use grantflow_core::Error;
+use grantflow_core::callback::CallbackParams;
+use grantflow_core::error::ConfigError;
+use grantflow_core::loopback::Notice;
+use grantflow_core::machine::{Redirect, UserCode};
+
+use crate::listener::forever;
+use crate::{Clock, Pending};
+
+/// Performs the effects that need a person.
+///
+/// Each method has a default that refuses, so that an implementation says only what it can do.
+pub trait Person: Send {
+    /// Sends the person to [`Redirect::url`] and waits for a call of the redirect URI.
+    ///
+    /// When the effect comes again with [`Redirect::refused`], the last callback was somebody else's: answer it with an
+    /// error, do not open the browser again, and go on waiting.
+    fn redirect<'a>(&'a mut self, redirect: Redirect, clock: &'a Arc<dyn Clock>) -> Pending<'a, Came> {
+        let _ = (redirect, clock);
+        Box::pin(async { Came::Gone(ConfigError::Missing("a person with a browser").into()) })
+    }
+
+    /// Shows the person a code to type elsewhere.
+    ///
+    /// # Errors
+    /// Whatever the flow is to end with, if there is nobody to show it to.
+    fn show_user_code(&mut self, code: &UserCode) -> Result<(), Error> {
+        let _ = code;
+        Err(ConfigError::Missing("a person to show the code to").into())
+    }
+
+    /// Is waited on while the flow does something else, and dropped when that is done. Need never be ready.
+    ///
+    /// That it is called after a callback says that the callback was the right one.
+    fn attend<'a>(&'a mut self, clock: &'a Arc<dyn Clock>) -> Pending<'a, ()> {
+        let _ = clock;
+        Box::pin(forever())
+    }
+
+    /// The flow is over: answer what waits for an answer.
+    fn finish<'a>(
+        &'a mut self,
+        outcome: Result<(), &'a Error>,
+        clock: &'a Arc<dyn Clock>,
+    ) -> Pending<'a, ()> {
+        let _ = (outcome, clock);
+        Box::pin(async {})
+    }
+}
+
+/// What came of sending a person away.
+#[derive(Debug)]
+pub enum Came {
+    /// Somebody called the redirect URI.
+    Back(CallbackParams),
+    /// Nobody did in time.
+    TooLate,
+    /// Nobody will: the flow is to be cancelled and to end with this error.
+    Gone(Error),
+}
+
+/// There is no person. For flows that need none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nobody;
+
+impl Person for Nobody {}
+
+/// Shows codes by calling a function. For the device flow.
+pub struct DevicePerson<F>(F);
+
+impl<F: FnMut(&UserCode) + Send> DevicePerson<F> {
+    /// Shows each code with `show`.
+    pub fn new(show: F) -> Self {
+        Self(show)
+    }
+}
+
+impl<F: FnMut(&UserCode) + Send> Person for DevicePerson<F> {
+    fn show_user_code(&mut self, code: &UserCode) -> Result<(), Error> {
+        (self.0)(code);
+        Ok(())
+    }
+}
+
+impl<F> fmt::Debug for DevicePerson<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DevicePerson")
+    }
+}
+
+/// A hook that is told what to tell the person. By default nothing is told.
+#[derive(Clone)]
+pub struct Notifier(Arc<dyn Fn(&Notice) + Send + Sync>);
+
+impl Notifier {
+    /// Tells by calling `tell`.
+    pub fn new(tell: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(crate) fn tell(&self, notice: &Notice) {
+        (self.0)(notice);
+    }
+}
+
+impl Default for Notifier {
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notifier")
+    }
+}
