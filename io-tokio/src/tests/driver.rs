@@ -14,7 +14,7 @@ use grantflow_core::{Secret, Timestamp};
 
 use super::{NOW, settled, ticking};
 use crate::race::{Either, race};
-use crate::{DevicePerson, Driver, HttpClient, ManualClock, Nobody, Pending, Signer};
+use crate::{Clock, DevicePerson, Driver, HttpClient, ManualClock, Nobody, Pending, Signer, SystemClock};
 
 /// Emits these effects one after the other and remembers what it was answered, and when.
 struct Script {
@@ -317,4 +317,13 @@ async fn flows_run_side_by_side_and_can_be_spawned() {
     for run in runs.collect::<Vec<_>>() {
         run.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_systems_clock_does_not_wait_for_what_is_past() {
+    let now = SystemClock.now();
+    assert!(now > NOW);
+    SystemClock.sleep_until(now).await;
+    SystemClock.sleep(Duration::ZERO).await;
+    assert!(SystemClock.now() >= now);
 }

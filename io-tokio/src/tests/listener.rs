@@ -422,7 +422,7 @@ async fn lb_16_the_page_always_arrives() {
         let browser = tokio::spawn(async move {
             let mut arrived = 0;
             for _ in 0..1000 {
-                let request = get(&uri) + "GET /favicon.ico HTTP/1.1\r\n\r\n";
+                let request = get(&uri) + &"x".repeat(16 * 1024);
                 arrived += usize::from(say(&uri, request.as_bytes()).await.ends_with("</html>\n"));
             }
             arrived

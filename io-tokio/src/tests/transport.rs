@@ -678,3 +678,67 @@ async fn fl_35_a_dropped_request_closes_its_connection() {
     ));
     told.await.unwrap();
 }
+
+#[tokio::test]
+async fn tt_13_a_proxy_in_the_environment_is_not_used() {
+    let visits = Arc::new(AtomicUsize::new(0));
+    let count = visits.clone();
+    let proxy = server(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async {}
+    })
+    .await;
+    let proxy = format!("http://user:secret@{proxy}");
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in [
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+    ] {
+        command.env(name, &proxy);
+    }
+    let test = "tests::transport::a_request_is_sent_as_it_is_and_the_whole_response_comes_back";
+    let output = command.args(["--exact", test]).output().unwrap();
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+    settled().await;
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn ds_09_no_more_than_sixteen_idle_connections_are_kept() {
+    let (open, all) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(tokio::sync::Barrier::new(20)),
+    );
+    let count = open.clone();
+    let address = server(move |_, mut stream| {
+        let (count, all) = (count.clone(), all.clone());
+        async move {
+            count.fetch_add(1, Ordering::SeqCst);
+            request(&mut stream).await;
+            all.wait().await;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .unwrap();
+            rest(&mut stream).await;
+            count.fetch_sub(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let client = client().1;
+    let sent: Vec<_> = (0..20)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.send(to(&format!("http://{address}/"))).await.unwrap() })
+        })
+        .collect();
+    for sent in sent {
+        sent.await.unwrap();
+    }
+    settled().await;
+    assert_eq!(open.load(Ordering::SeqCst), 16);
+}
