@@ -216,6 +216,11 @@ pub struct Responder {
 }
 
 impl Responder {
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Says that the login has succeeded. Only when the tokens are in hand.
     pub async fn success(self) {
         let reply = self.pages.success();

@@ -436,6 +436,21 @@ async fn lb_16_the_page_always_arrives() {
 }
 
 #[tokio::test]
+async fn lb_16_the_page_arrives_at_a_browser_that_is_still_sending() {
+    // More than the buffers between the two hold: to close the socket then would break the browser's connection.
+    let mut listener = listener().await;
+    let uri = format!("{}?code=c&state=s", listener.redirect_uri());
+    let browser = tokio::spawn(async move {
+        let request = get(&uri) + &"x".repeat(32 * 1024 * 1024);
+        say(&uri, request.as_bytes()).await
+    });
+    let (_, responder) = listener.wait_for(STANDALONE_WAIT).await.unwrap();
+    let (_, standing) = clock();
+    responder.with_clock(standing).success().await;
+    assert!(browser.await.unwrap().ends_with("</html>\n"));
+}
+
+#[tokio::test]
 async fn the_style_and_the_script_of_the_pages_are_those_that_the_policy_allows() {
     use base64::Engine;
     let mut listener = listener().await;
