@@ -173,7 +173,7 @@ async fn lb_04_lb_05_lb_09_ar_20_ar_28_what_is_no_callback_is_answered_and_the_w
         (String::from("GET /callback?code=c\r\n"), 400),
         (String::from("\u{16}\u{3}\u{1}"), 400),
         (String::from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 400),
-        (good.replace("code=c", "code=c&code=d"), 400),
+        (good.replace("code=c", "code=%ff"), 400),
         (String::from("\0\0\0"), 400),
     ];
     let real = good.clone();

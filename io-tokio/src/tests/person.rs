@@ -441,8 +441,8 @@ async fn lb_15_fl_40_a_pasted_url_is_held_to_the_same_checks() {
         ),
         (&long, BadCallback::TooLarge),
         (
-            "http://127.0.0.1:4711/callback?code=c&code=c&state=mine",
-            BadCallback::DuplicateParameter,
+            "http://127.0.0.1:4711/callback?code=%ff&state=mine",
+            BadCallback::Malformed,
         ),
         (
             "http://127.0.0.1:4711/callback?code=c&state=other",
