@@ -1,6 +1,36 @@
 //! Drives grantflow's machines on threads.
+//!
+//! [`Driver::run`] is the one loop that drives every flow: it knows effects, never flows. Around it stand the things
+//! that effects need: an [`HttpClient`] ([`UreqClient`], or your own), a [`Clock`], a [`Person`] with a browser
+//! ([`LoopbackPerson`]), with a terminal ([`ConsolePerson`]) or with another screen ([`DevicePerson`]), and the
+//! [`RedirectListener`], which also works alone. A [`Cancel`] ends any wait from another thread.
+//!
+//! Left out on purpose: proxies from the environment, cookies, and following redirects. No protocol message needs them,
+//! and each has been a hole in somebody's client.
+#![cfg_attr(not(test), warn(missing_docs))]
 
+mod bind;
+mod browser;
+mod cancel;
+mod clock;
+mod console;
+mod driver;
+mod listener;
+mod loopback;
+mod person;
+#[cfg(test)]
+mod tests;
 mod transport;
 
+pub use browser::{Browser, Opening, SystemBrowser};
+pub use cancel::Cancel;
+#[cfg(any(test, feature = "testing"))]
+pub use clock::ManualClock;
+pub use clock::{Clock, SystemClock};
+pub use console::ConsolePerson;
+pub use driver::{Driver, Signer};
 pub use grantflow_core as core;
+pub use listener::{RedirectListener, Responder};
+pub use loopback::LoopbackPerson;
+pub use person::{Came, DevicePerson, Nobody, Notifier, Person};
 pub use transport::{HttpClient, Settings, Timeouts, UreqClient};

@@ -417,8 +417,8 @@ fn tt_11_interim_answers_without_end_are_cut_off() {
     let server = Server::new(|_, stream| {
         let hint = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
         // In small pieces: what fills the buffer at once is too large a head already.
-        while stream.write_all(&hint.repeat(100)).is_ok() {
-            thread::sleep(Duration::from_millis(1));
+        while stream.write_all(&hint.repeat(40)).is_ok() {
+            thread::sleep(Duration::from_millis(2));
         }
     });
     assert_eq!(server.post().unwrap_err(), unknown(TransportKind::TooLarge));

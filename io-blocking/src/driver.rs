@@ -1,0 +1,232 @@
+//! The loop that drives every flow.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use grantflow_core::crypto::{AwsLc, Crypto};
+use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, TransportKind};
+use grantflow_core::http::Body;
+use grantflow_core::machine::{Context, Effect, Event, Machine, Observer, Outgoing, SignRequest, Step};
+use grantflow_core::memory::Memory;
+use grantflow_core::{Random, RandomUnavailable, Secret};
+
+use crate::person::{Came, Person};
+use crate::{Cancel, Clock, HttpClient, SystemClock, UreqClient};
+
+/// Signs with keys that the core does not hold.
+pub trait Signer: Send + Sync {
+    /// Signs [`SignRequest::message`]. ECDSA signatures have the fixed length of RFC 7518 §3.4.
+    ///
+    /// # Errors
+    /// [`ProviderError`] when there is no signature.
+    fn sign(&self, request: SignRequest) -> Result<Secret<Vec<u8>>, ProviderError>;
+}
+
+/// Drives machines: performs their effects and gives them the answers. Cheap to clone, and to be shared by threads.
+///
+/// It holds what outlives a flow: the connections, the clock, and what flows learn for one another.
+#[derive(Clone)]
+pub struct Driver {
+    http: Arc<dyn HttpClient>,
+    crypto: Arc<dyn Crypto>,
+    clock: Arc<dyn Clock>,
+    memory: Arc<Mutex<Memory>>,
+    signer: Option<Arc<dyn Signer>>,
+    observer: Option<Arc<Mutex<dyn Observer + Send>>>,
+    cancel: Cancel,
+}
+
+impl Driver {
+    /// A driver on [`UreqClient`] and the system's clock.
+    pub fn new() -> Self {
+        Self::with_client(UreqClient::default())
+    }
+
+    /// A driver that sends with `client`.
+    pub fn with_client(client: impl HttpClient + 'static) -> Self {
+        Self {
+            http: Arc::new(client),
+            crypto: Arc::new(AwsLc),
+            clock: Arc::new(SystemClock),
+            memory: Arc::default(),
+            signer: None,
+            observer: None,
+            cancel: Cancel::new(),
+        }
+    }
+
+    /// Uses another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Uses other cryptography than aws-lc.
+    #[must_use]
+    pub fn with_crypto(mut self, crypto: impl Crypto + 'static) -> Self {
+        self.crypto = Arc::new(crypto);
+        self
+    }
+
+    /// Signs with this.
+    #[must_use]
+    pub fn with_signer(mut self, signer: impl Signer + 'static) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// Tells `observer` of every transition and every check.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<Mutex<dyn Observer + Send>>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Gives up when `cancel` is used. Everything else stays shared with the driver that this one was cloned from.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// The clock in use.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Drives `machine` to its end, beginning with `first`: [`Event::Start`], or [`Event::Resume`] after a restore.
+    ///
+    /// # Errors
+    /// What the machine ends with.
+    pub fn run<M: Machine>(
+        &self,
+        machine: &mut M,
+        first: Event,
+        person: &mut dyn Person,
+    ) -> Result<M::Output, Error> {
+        let outcome = self.turns(machine, first, person);
+        person.finish(outcome.as_ref().map(|_| ()));
+        outcome
+    }
+
+    fn turns<M: Machine>(
+        &self,
+        machine: &mut M,
+        first: Event,
+        person: &mut dyn Person,
+    ) -> Result<M::Output, Error> {
+        let mut event = first;
+        // Why the person is gone, if so: the machine only knows that it is cancelled.
+        let mut gone = None;
+        loop {
+            match self.handle(machine, event) {
+                Ok(Step::Done(output)) => return Ok(output),
+                Ok(Step::Do(effect)) => event = self.perform(effect, person, &mut gone),
+                Err(Error::Cancelled) => return Err(gone.unwrap_or(Error::Cancelled)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The only place that holds a lock, and nothing waits in it.
+    fn handle<M: Machine>(&self, machine: &mut M, event: Event) -> Result<Step<M::Output>, Error> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut observer = self
+            .observer
+            .as_ref()
+            .map(|held| held.lock().unwrap_or_else(PoisonError::into_inner));
+        machine.handle(
+            event,
+            &mut Context {
+                now: self.clock.now(),
+                random: &mut SystemRandom,
+                crypto: &*self.crypto,
+                memory: &mut memory,
+                observer: observer
+                    .as_deref_mut()
+                    .map(|observer| -> &mut dyn Observer { observer }),
+            },
+        )
+    }
+
+    fn perform(&self, effect: Effect, person: &mut dyn Person, gone: &mut Option<Error>) -> Event {
+        // Before an effect, never after it: an answer in hand is not thrown away.
+        if self.cancel.is_cancelled() {
+            return Event::Cancel;
+        }
+        if !matches!(effect, Effect::Redirect(_)) {
+            person.attend();
+        }
+        match effect {
+            Effect::Send(outgoing) => match self.send(outgoing) {
+                Ok(response) => Event::Response(response),
+                Err(failure) => Event::SendFailed(failure),
+            },
+            Effect::Redirect(redirect) => match person.redirect(redirect, &*self.clock, &self.cancel) {
+                Came::Back(parameters) => Event::Callback(parameters),
+                Came::TooLate => Event::Elapsed,
+                Came::Gone(error) => {
+                    *gone = Some(error);
+                    Event::Cancel
+                }
+            },
+            Effect::ShowUserCode(code) => match person.show_user_code(&code) {
+                Ok(()) => Event::Shown,
+                Err(error) => {
+                    *gone = Some(error);
+                    Event::Cancel
+                }
+            },
+            Effect::Sleep { until } => {
+                self.clock.sleep_until(until, &self.cancel);
+                if self.cancel.is_cancelled() {
+                    Event::Cancel
+                } else {
+                    Event::Elapsed
+                }
+            }
+            Effect::Sign(request) => match self.signer.as_ref().map(|signer| signer.sign(request)) {
+                None => Event::SignFailed(ProviderError::KeyUnavailable),
+                Some(Ok(signature)) => Event::Signed(signature),
+                Some(Err(error)) => Event::SignFailed(error),
+            },
+        }
+    }
+
+    /// Sends, and holds a client that somebody else wrote to the size it was given.
+    fn send(&self, outgoing: Outgoing) -> Result<http::Response<Body>, SendFailure> {
+        let limit = outgoing.max_body;
+        let response = self.http.send(outgoing)?;
+        if response.body().len() > limit {
+            return Err(SendFailure {
+                delivery: Delivery::Unknown,
+                kind: TransportKind::TooLarge,
+            });
+        }
+        Ok(response)
+    }
+}
+
+impl Default for Driver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The operating system's randomness, by way of aws-lc.
+struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomUnavailable> {
+        aws_lc_rs::rand::fill(out).map_err(|_| RandomUnavailable)
+    }
+}
