@@ -60,9 +60,7 @@ fn all(addresses: &[IpAddr], mut port: u16) -> io::Result<(Vec<TcpListener>, Soc
             Err(error) => return Err(error),
         }
     }
-    named
-        .map(|address| (sockets, address))
-        .ok_or_else(|| ErrorKind::AddrNotAvailable.into())
+    named.map(|address| (sockets, address)).ok_or_else(|| ErrorKind::AddrNotAvailable.into())
 }
 
 /// Nobody else can listen at the same address and port: the standard library asks for that on no system.

@@ -52,22 +52,14 @@ impl SystemBrowser {
     }
 
     pub(crate) fn with_launchers(launchers: fn(&Url) -> Vec<Launcher>) -> Self {
-        Self {
-            launchers,
-            left: Vec::new(),
-            running: None,
-        }
+        Self { launchers, left: Vec::new(), running: None }
     }
 
     /// Starts the next launcher that can be started.
     fn start(&mut self) -> Opening {
         while let Some(launcher) = self.left.pop() {
             let mut command = Command::new(launcher.program);
-            command
-                .args(launcher.arguments)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            command.args(launcher.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             // An interrupt at the terminal is meant for the login, not for the browser.
             #[cfg(unix)]
             std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -31,11 +31,7 @@ pub struct ConsolePerson<R> {
 impl<R: BufRead> ConsolePerson<R> {
     /// Reads from `input`, and tells `notifier` which address to open.
     pub fn new(input: R, notifier: Notifier) -> Self {
-        Self {
-            input,
-            notifier,
-            refuse: Box::new(|_| {}),
-        }
+        Self { input, notifier, refuse: Box::new(|_| {}) }
     }
 
     /// Calls `refuse` when a line was pasted that is not this login's redirect URL, so that the person can be told.
@@ -54,9 +50,7 @@ impl<R: BufRead> Person for ConsolePerson<R> {
         };
         match redirect.refused {
             Some(why) => (self.refuse)(why),
-            None => self.notifier.tell(&Notice::OpenByHand {
-                url: redirect.url.into(),
-            }),
+            None => self.notifier.tell(&Notice::OpenByHand { url: redirect.url.into() }),
         }
         let mut last = BadCallback::NotRedirectUri;
         for _ in 0..ATTEMPTS {

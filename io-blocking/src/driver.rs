@@ -99,23 +99,13 @@ impl Driver {
     ///
     /// # Errors
     /// What the machine ends with.
-    pub fn run<M: Machine>(
-        &self,
-        machine: &mut M,
-        first: Event,
-        person: &mut dyn Person,
-    ) -> Result<M::Output, Error> {
+    pub fn run<M: Machine>(&self, machine: &mut M, first: Event, person: &mut dyn Person) -> Result<M::Output, Error> {
         let outcome = self.turns(machine, first, person);
         person.finish(outcome.as_ref().map(|_| ()));
         outcome
     }
 
-    fn turns<M: Machine>(
-        &self,
-        machine: &mut M,
-        first: Event,
-        person: &mut dyn Person,
-    ) -> Result<M::Output, Error> {
+    fn turns<M: Machine>(&self, machine: &mut M, first: Event, person: &mut dyn Person) -> Result<M::Output, Error> {
         let mut event = first;
         // Why the person is gone, if so: the machine only knows that it is cancelled.
         let mut gone = None;
@@ -132,10 +122,7 @@ impl Driver {
     /// The only place that holds a lock, and nothing waits in it.
     fn handle<M: Machine>(&self, machine: &mut M, event: Event) -> Result<Step<M::Output>, Error> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut observer = self
-            .observer
-            .as_ref()
-            .map(|held| held.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut observer = self.observer.as_ref().map(|held| held.lock().unwrap_or_else(PoisonError::into_inner));
         machine.handle(
             event,
             &mut Context {
@@ -143,9 +130,7 @@ impl Driver {
                 random: &mut SystemRandom,
                 crypto: &*self.crypto,
                 memory: &mut memory,
-                observer: observer
-                    .as_deref_mut()
-                    .map(|observer| -> &mut dyn Observer { observer }),
+                observer: observer.as_deref_mut().map(|observer| -> &mut dyn Observer { observer }),
             },
         )
     }
@@ -180,11 +165,7 @@ impl Driver {
             },
             Effect::Sleep { until } => {
                 self.clock.sleep_until(until, &self.cancel);
-                if self.cancel.is_cancelled() {
-                    Event::Cancel
-                } else {
-                    Event::Elapsed
-                }
+                if self.cancel.is_cancelled() { Event::Cancel } else { Event::Elapsed }
             }
             Effect::Sign(request) => match self.signer.as_ref().map(|signer| signer.sign(request)) {
                 None => Event::SignFailed(ProviderError::KeyUnavailable),
@@ -199,10 +180,7 @@ impl Driver {
         let limit = outgoing.max_body;
         let response = self.http.send(outgoing)?;
         if response.body().len() > limit {
-            return Err(SendFailure {
-                delivery: Delivery::Unknown,
-                kind: TransportKind::TooLarge,
-            });
+            return Err(SendFailure { delivery: Delivery::Unknown, kind: TransportKind::TooLarge });
         }
         Ok(response)
     }
@@ -216,9 +194,7 @@ impl Default for Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver")
-            .field("clock", &self.clock)
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 

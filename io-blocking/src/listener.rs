@@ -66,11 +66,7 @@ enum Stage {
     /// The request is not whole.
     Reading(Connection),
     /// The answer is not out.
-    Writing {
-        reply: Reply,
-        sent: usize,
-        until: Instant,
-    },
+    Writing { reply: Reply, sent: usize, until: Instant },
     /// The answer is out, and what the browser still sends is dropped.
     Draining { until: Instant },
 }
@@ -96,15 +92,7 @@ impl RedirectListener {
                     let redirect_uri = place.redirect_uri(address);
                     let reception = Reception::new(&redirect_uri, mode)?.with_pages(pages);
                     let (visitors, accept_after) = (Vec::new(), None);
-                    return Ok(Self {
-                        sockets,
-                        address,
-                        redirect_uri,
-                        mode,
-                        reception,
-                        visitors,
-                        accept_after,
-                    });
+                    return Ok(Self { sockets, address, redirect_uri, mode, reception, visitors, accept_after });
                 }
                 Err(error) => {
                     failure.get_or_insert(match error.kind() {
@@ -114,9 +102,7 @@ impl RedirectListener {
                 }
             }
         }
-        Err(failure
-            .unwrap_or(ConfigError::Missing("a port to listen on"))
-            .into())
+        Err(failure.unwrap_or(ConfigError::Missing("a port to listen on")).into())
     }
 
     /// Expects callbacks for another redirect URI than the one it listens at, as behind a proxy that passes them on.
@@ -187,11 +173,7 @@ impl RedirectListener {
                 return Ok(callback);
             }
             meanwhile();
-            rest = if turn.progress {
-                SHORT_REST
-            } else {
-                rest.saturating_mul(2).min(LONG_REST)
-            };
+            rest = if turn.progress { SHORT_REST } else { rest.saturating_mul(2).min(LONG_REST) };
             if cancel.wait(rest) {
                 return Err(Error::Cancelled);
             }
@@ -201,11 +183,7 @@ impl RedirectListener {
     /// Answers while waiting for others.
     pub(crate) fn answer_meanwhile(&mut self, responder: Responder, reply: Reply) {
         let (stream, stage) = (responder.stream, Stage::writing(reply));
-        self.visitors.push(Visitor {
-            stream,
-            since: Timestamp::from_millis(0),
-            stage,
-        });
+        self.visitors.push(Visitor { stream, since: Timestamp::from_millis(0), stage });
     }
 
     /// Sees every answer out, tells whoever still comes that this login is over, and closes everything. Takes
@@ -249,14 +227,9 @@ impl RedirectListener {
             }
             let Some(stream) = self.accept() else { break };
             turn.progress = true;
-            let visitor = Visitor {
-                stream,
-                since: now,
-                stage: Stage::Reading(Connection::new(&self.reception)),
-            };
+            let visitor = Visitor { stream, since: now, stage: Stage::Reading(Connection::new(&self.reception)) };
             // What a browser asks has mostly come already; read now, it cannot be crowded out.
-            self.visitors
-                .extend(visitor.step(&self.reception, now, &mut turn));
+            self.visitors.extend(visitor.step(&self.reception, now, &mut turn));
         }
         turn
     }
@@ -272,10 +245,7 @@ impl RedirectListener {
         }
         let mut failed = false;
         for socket in &self.sockets {
-            match socket
-                .accept()
-                .and_then(|(stream, _)| stream.set_nonblocking(true).map(|()| stream))
-            {
+            match socket.accept().and_then(|(stream, _)| stream.set_nonblocking(true).map(|()| stream)) {
                 Ok(stream) => return Some(stream),
                 Err(error) if is_no_failure(&error) => {}
                 Err(_) => failed = true,
@@ -290,10 +260,7 @@ impl RedirectListener {
 
     /// Drops the connection that has been saying nothing useful for longest, if there is one.
     fn crowd_out(&mut self) -> bool {
-        let oldest = self
-            .visitors
-            .iter()
-            .position(|visitor| matches!(visitor.stage, Stage::Reading(_)));
+        let oldest = self.visitors.iter().position(|visitor| matches!(visitor.stage, Stage::Reading(_)));
         oldest.map(|oldest| self.visitors.remove(oldest)).is_some()
     }
 }
@@ -350,20 +317,13 @@ impl Visitor {
     }
 
     fn answering(self, reply: Reply) -> Self {
-        Self {
-            stage: Stage::writing(reply),
-            ..self
-        }
+        Self { stage: Stage::writing(reply), ..self }
     }
 }
 
 impl Stage {
     fn writing(reply: Reply) -> Self {
-        Self::Writing {
-            reply,
-            sent: 0,
-            until: later(LINGER),
-        }
+        Self::Writing { reply, sent: 0, until: later(LINGER) }
     }
 
     fn is_answering(&self) -> bool {
@@ -382,10 +342,7 @@ pub struct Responder {
 
 impl Responder {
     fn new(stream: TcpStream, pages: &Pages) -> Self {
-        Self {
-            stream,
-            pages: pages.clone(),
-        }
+        Self { stream, pages: pages.clone() }
     }
 
     /// Says that the login has succeeded. Only when the tokens are in hand.
@@ -418,12 +375,7 @@ impl Responder {
         // Closing a socket with unread bytes in it would reset the connection and overtake the reply.
         if sent.and_then(|()| self.stream.shutdown(Shutdown::Write)).is_ok() {
             let mut dropped = Zeroizing::new([0_u8; READ_AT_ONCE]);
-            while self
-                .stream
-                .read(dropped.as_mut_slice())
-                .is_ok_and(|read| read > 0)
-                && Instant::now() < until
-            {}
+            while self.stream.read(dropped.as_mut_slice()).is_ok_and(|read| read > 0) && Instant::now() < until {}
         }
     }
 
@@ -441,10 +393,7 @@ impl fmt::Debug for Responder {
 
 /// Whether nothing is wrong, there is only nothing to do now.
 fn is_no_failure(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
 }
 
 fn later(by: Duration) -> Instant {
@@ -454,8 +403,6 @@ fn later(by: Duration) -> Instant {
 
 impl fmt::Debug for RedirectListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedirectListener")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("RedirectListener").field("address", &self.address).finish_non_exhaustive()
     }
 }

@@ -52,12 +52,7 @@ impl LoopbackPerson {
     /// Waits at `listener` and uses the system's browser.
     pub fn new(listener: RedirectListener) -> Self {
         let browser: Box<dyn Browser> = Box::new(SystemBrowser::new());
-        Self {
-            listener,
-            browser: Some(browser),
-            notifier: Notifier::default(),
-            stage: Stage::Before,
-        }
+        Self { listener, browser: Some(browser), notifier: Notifier::default(), stage: Stage::Before }
     }
 
     /// Opens with another browser.
@@ -90,13 +85,7 @@ impl LoopbackPerson {
         let Some(browser) = &mut self.browser else {
             return Opening::Failed;
         };
-        let service = self
-            .listener
-            .reception()
-            .pages()
-            .service()
-            .unwrap_or("the server")
-            .to_owned();
+        let service = self.listener.reception().pages().service().unwrap_or("the server").to_owned();
         self.notifier.tell(&Notice::Opening { service });
         browser.open(url)
     }
@@ -106,13 +95,7 @@ impl Person for LoopbackPerson {
     fn redirect(&mut self, redirect: Redirect, clock: &dyn Clock, cancel: &Cancel) -> Came {
         if redirect.redirect_uri != self.listener.redirect_uri() {
             let why = "it is not the one that is listened on";
-            return Came::Gone(
-                ConfigError::Invalid {
-                    setting: "redirect URI",
-                    why,
-                }
-                .into(),
-            );
+            return Came::Gone(ConfigError::Invalid { setting: "redirect URI", why }.into());
         }
         let mut opening = match mem::replace(&mut self.stage, Stage::Sent) {
             Stage::Before => {
@@ -127,9 +110,7 @@ impl Person for LoopbackPerson {
             Stage::Sent => Opening::Opened,
             Stage::Judged(responder) | Stage::Taken(responder) => {
                 let pages = self.listener.reception().pages();
-                let reply = redirect
-                    .refused
-                    .map_or_else(|| pages.late(), |why| pages.refused(why));
+                let reply = redirect.refused.map_or_else(|| pages.late(), |why| pages.refused(why));
                 self.listener.answer_meanwhile(responder, reply);
                 Opening::Opened
             }
@@ -146,10 +127,7 @@ impl Person for LoopbackPerson {
                 notifier.tell(&by_hand(&redirect.url));
             }
         };
-        match self
-            .listener
-            .wait_while(redirect.expires_at, clock, cancel, &mut watch)
-        {
+        match self.listener.wait_while(redirect.expires_at, clock, cancel, &mut watch) {
             Ok((parameters, responder)) => {
                 self.stage = Stage::Judged(responder);
                 Came::Back(parameters)
@@ -178,9 +156,7 @@ impl Person for LoopbackPerson {
             Ok(()) => pages.success(),
             Err(error) => pages.failure(&error.to_string()),
         };
-        if let Stage::Judged(responder) | Stage::Taken(responder) =
-            mem::replace(&mut self.stage, Stage::Before)
-        {
+        if let Stage::Judged(responder) | Stage::Taken(responder) = mem::replace(&mut self.stage, Stage::Before) {
             self.listener.answer_meanwhile(responder, reply);
         }
         self.listener.close();
@@ -188,15 +164,11 @@ impl Person for LoopbackPerson {
 }
 
 fn by_hand(url: &Url) -> Notice {
-    Notice::OpenByHand {
-        url: url.as_str().to_owned(),
-    }
+    Notice::OpenByHand { url: url.as_str().to_owned() }
 }
 
 impl fmt::Debug for LoopbackPerson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoopbackPerson")
-            .field("listener", &self.listener)
-            .finish_non_exhaustive()
+        f.debug_struct("LoopbackPerson").field("listener", &self.listener).finish_non_exhaustive()
     }
 }

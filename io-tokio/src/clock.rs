@@ -70,18 +70,12 @@ mod manual {
     impl ManualClock {
         /// A clock that shows `now` until [`advance`](ManualClock::advance) is called.
         pub fn new(now: Timestamp) -> Self {
-            Self {
-                now: Arc::new(watch::Sender::new(now)),
-                jumps: false,
-            }
+            Self { now: Arc::new(watch::Sender::new(now)), jumps: false }
         }
 
         /// A clock that shows `now` and jumps to whatever moment a flow waits for. Deadlines do not make it jump.
         pub fn jumping(now: Timestamp) -> Self {
-            Self {
-                jumps: true,
-                ..Self::new(now)
-            }
+            Self { jumps: true, ..Self::new(now) }
         }
 
         /// Moves the clock on and wakes whoever waited for that.

@@ -67,34 +67,20 @@ pub(crate) struct Resolver {
 impl Resolver {
     async fn resolve(self, name: Name) -> Result<std::vec::IntoIter<SocketAddr>, ConnectFailure> {
         let found = self.look_up(name.as_str()).await?;
-        let within: Vec<_> = found
-            .into_iter()
-            .filter(|address| self.reaches(address.ip()))
-            .collect();
-        if within.is_empty() {
-            Err(ConnectFailure(TransportKind::ForbiddenAddress))
-        } else {
-            Ok(within.into_iter())
-        }
+        let within: Vec<_> = found.into_iter().filter(|address| self.reaches(address.ip())).collect();
+        if within.is_empty() { Err(ConnectFailure(TransportKind::ForbiddenAddress)) } else { Ok(within.into_iter()) }
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, ConnectFailure> {
         // The port is put in later, by the connector.
         #[cfg(test)]
         let found = match self.names {
-            Some(names) => names(name)
-                .into_iter()
-                .map(|address| SocketAddr::new(address, 0))
-                .collect(),
+            Some(names) => names(name).into_iter().map(|address| SocketAddr::new(address, 0)).collect(),
             None => ask_the_system(name).await,
         };
         #[cfg(not(test))]
         let found = ask_the_system(name).await;
-        if found.is_empty() {
-            Err(ConnectFailure(TransportKind::Dns))
-        } else {
-            Ok(found)
-        }
+        if found.is_empty() { Err(ConnectFailure(TransportKind::Dns)) } else { Ok(found) }
     }
 
     fn reaches(&self, address: IpAddr) -> bool {
@@ -106,10 +92,7 @@ impl Resolver {
 }
 
 async fn ask_the_system(name: &str) -> Vec<SocketAddr> {
-    tokio::net::lookup_host((name, 0))
-        .await
-        .map(Iterator::collect)
-        .unwrap_or_default()
+    tokio::net::lookup_host((name, 0)).await.map(Iterator::collect).unwrap_or_default()
 }
 
 impl Service<Name> for Resolver {
@@ -146,11 +129,7 @@ impl Service<Uri> for Tcp {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         // The connector does not ask the resolver about literals.
-        let host = uri
-            .host()
-            .unwrap_or_default()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if host.parse().is_ok_and(|address| !self.resolver.reaches(address)) {
             return Box::pin(async { Err(ConnectFailure(TransportKind::ForbiddenAddress)) });
         }
@@ -158,9 +137,7 @@ impl Service<Uri> for Tcp {
         Box::pin(async move {
             match within(&*clock, deadline, connecting).await {
                 Some(Ok(stream)) => Ok(stream),
-                Some(Err(error)) => {
-                    Err(connect_failure(&error).unwrap_or(ConnectFailure(TransportKind::Connect)))
-                }
+                Some(Err(error)) => Err(connect_failure(&error).unwrap_or(ConnectFailure(TransportKind::Connect))),
                 None => Err(ConnectFailure(TransportKind::Timeout)),
             }
         })
@@ -183,10 +160,7 @@ pub(crate) struct Tls {
 
 impl Tls {
     pub(crate) fn new(roots: Vec<Vec<u8>>) -> Self {
-        Self {
-            roots,
-            config: Mutex::new(None),
-        }
+        Self { roots, config: Mutex::new(None) }
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
@@ -199,12 +173,7 @@ impl Tls {
         let verifier = Arc::new(Verifier::new_with_extra_roots(roots, provider.clone())?);
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         // rustls calls every verifier of another crate dangerous; this one is the operating system's.
-        let config = Arc::new(
-            config
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-                .with_no_client_auth(),
-        );
+        let config = Arc::new(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
         *held = Some(config.clone());
         Ok(config)
     }
@@ -220,26 +189,12 @@ impl Connector {
         Self::with_resolver(resolver, timeouts, tls, clock)
     }
 
-    pub(crate) fn with_resolver(
-        resolver: Resolver,
-        timeouts: Timeouts,
-        tls: Arc<Tls>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub(crate) fn with_resolver(resolver: Resolver, timeouts: Timeouts, tls: Arc<Tls>, clock: Arc<dyn Clock>) -> Self {
         let mut connector = HttpConnector::new_with_resolver(resolver.clone());
         connector.enforce_http(false);
         connector.set_nodelay(true);
-        let tcp = Tcp {
-            connector,
-            resolver,
-            deadline: timeouts.connect,
-            clock,
-        };
-        Self {
-            tcp,
-            tls,
-            deadline: timeouts.connect.saturating_add(timeouts.tls),
-        }
+        let tcp = Tcp { connector, resolver, deadline: timeouts.connect, clock };
+        Self { tcp, tls, deadline: timeouts.connect.saturating_add(timeouts.tls) }
     }
 }
 
@@ -265,9 +220,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             match within(&*clock, deadline, connecting).await {
                 Some(Ok(stream)) => Ok(stream),
-                Some(Err(error)) => {
-                    Err(connect_failure(&*error).unwrap_or(ConnectFailure(TransportKind::Tls)))
-                }
+                Some(Err(error)) => Err(connect_failure(&*error).unwrap_or(ConnectFailure(TransportKind::Tls))),
                 None => Err(ConnectFailure(TransportKind::Timeout)),
             }
         })
@@ -277,9 +230,6 @@ impl Service<Uri> for Connector {
 #[cfg(test)]
 impl Resolver {
     pub(crate) fn scripted(reach: Reach, names: fn(&str) -> Vec<IpAddr>) -> Self {
-        Self {
-            reach,
-            names: Some(names),
-        }
+        Self { reach, names: Some(names) }
     }
 }

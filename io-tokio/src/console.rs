@@ -32,12 +32,7 @@ pub struct ConsolePerson {
 impl ConsolePerson {
     /// Reads from `reader`: standard input, most often.
     pub fn new(reader: impl AsyncRead + Send + Unpin + 'static, notifier: Notifier) -> Self {
-        Self {
-            reader: Box::new(reader),
-            notifier,
-            read: Zeroizing::default(),
-            shown: false,
-        }
+        Self { reader: Box::new(reader), notifier, read: Zeroizing::default(), shown: false }
     }
 
     async fn ask(&mut self, redirect: Redirect, clock: &Arc<dyn Clock>) -> Came {
@@ -46,20 +41,14 @@ impl ConsolePerson {
             Err(error) => return Came::Gone(error.into()),
         };
         if !std::mem::replace(&mut self.shown, true) {
-            self.notifier.tell(&Notice::OpenByHand {
-                url: redirect.url.into(),
-            });
-            self.notifier.tell(&Notice::Waiting {
-                seconds: redirect.expires_at.since(clock.now()).as_secs(),
-            });
+            self.notifier.tell(&Notice::OpenByHand { url: redirect.url.into() });
+            self.notifier.tell(&Notice::Waiting { seconds: redirect.expires_at.since(clock.now()).as_secs() });
         }
         if let Some(why) = redirect.refused {
             self.notifier.tell(&Notice::Refused { why });
         }
         let left = redirect.expires_at.since(clock.now());
-        within(&**clock, left, self.pasted(&reception))
-            .await
-            .unwrap_or(Came::TooLate)
+        within(&**clock, left, self.pasted(&reception)).await.unwrap_or(Came::TooLate)
     }
 
     async fn pasted(&mut self, reception: &Reception) -> Came {
@@ -90,20 +79,14 @@ impl ConsolePerson {
                 skipping = true;
                 self.read.truncate(LINE_LIMIT.saturating_add(1));
             }
-            let length = self
-                .reader
-                .read(&mut buffer)
-                .await
-                .ok()
-                .filter(|length| *length > 0);
+            let length = self.reader.read(&mut buffer).await.ok().filter(|length| *length > 0);
             let piece = length.and_then(|length| buffer.get(..length));
             match piece {
                 None if self.read.is_empty() => return None,
                 None => return Some(std::mem::take(&mut self.read)),
                 Some(piece) if skipping => {
                     let end = piece.iter().position(|byte| *byte == b'\n');
-                    self.read
-                        .extend_from_slice(end.and_then(|end| piece.get(end..)).unwrap_or_default());
+                    self.read.extend_from_slice(end.and_then(|end| piece.get(end..)).unwrap_or_default());
                 }
                 Some(piece) => self.read.extend_from_slice(piece),
             }

@@ -95,12 +95,7 @@ impl Driver {
     ///
     /// # Errors
     /// What the machine ends with.
-    pub async fn run<M>(
-        &self,
-        machine: &mut M,
-        first: Event,
-        person: &mut dyn Person,
-    ) -> Result<M::Output, Error>
+    pub async fn run<M>(&self, machine: &mut M, first: Event, person: &mut dyn Person) -> Result<M::Output, Error>
     where
         M: Machine + Send,
         M::Output: Send,
@@ -110,12 +105,7 @@ impl Driver {
         outcome
     }
 
-    async fn turns<M>(
-        &self,
-        machine: &mut M,
-        first: Event,
-        person: &mut dyn Person,
-    ) -> Result<M::Output, Error>
+    async fn turns<M>(&self, machine: &mut M, first: Event, person: &mut dyn Person) -> Result<M::Output, Error>
     where
         M: Machine + Send,
         M::Output: Send,
@@ -136,10 +126,7 @@ impl Driver {
     /// The only place that holds a lock, and nothing waits in it.
     fn handle<M: Machine>(&self, machine: &mut M, event: Event) -> Result<Step<M::Output>, Error> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut observer = self
-            .observer
-            .as_ref()
-            .map(|held| held.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut observer = self.observer.as_ref().map(|held| held.lock().unwrap_or_else(PoisonError::into_inner));
         machine.handle(
             event,
             &mut Context {
@@ -147,9 +134,7 @@ impl Driver {
                 random: &mut SystemRandom,
                 crypto: &*self.crypto,
                 memory: &mut memory,
-                observer: observer
-                    .as_deref_mut()
-                    .map(|observer| -> &mut dyn Observer { observer }),
+                observer: observer.as_deref_mut().map(|observer| -> &mut dyn Observer { observer }),
             },
         )
     }
@@ -205,10 +190,7 @@ impl Driver {
     async fn send(&self, outgoing: Outgoing) -> Result<http::Response<Body>, SendFailure> {
         // A client that keeps to its time knows better than this loop whether something was sent.
         let (timeout, limit) = (outgoing.timeout.saturating_add(GRACE), outgoing.max_body);
-        let unknown = |kind| SendFailure {
-            delivery: Delivery::Unknown,
-            kind,
-        };
+        let unknown = |kind| SendFailure { delivery: Delivery::Unknown, kind };
         match within(&*self.clock, timeout, self.http.send(outgoing)).await {
             Some(Ok(response)) if response.body().len() > limit => Err(unknown(TransportKind::TooLarge)),
             Some(answer) => answer,
@@ -225,9 +207,7 @@ impl Default for Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver")
-            .field("clock", &self.clock)
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 

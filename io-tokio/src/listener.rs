@@ -17,8 +17,7 @@ use grantflow_core::Timestamp;
 use grantflow_core::callback::CallbackParams;
 use grantflow_core::error::{BadCallback, ConfigError, Error, Expired};
 use grantflow_core::loopback::{
-    Connection, HEADER_DEADLINE, Heard, Host, LINGER, MAX_CONNECTIONS, Pages, Place, Reception, Reply,
-    ResponseMode,
+    Connection, HEADER_DEADLINE, Heard, Host, LINGER, MAX_CONNECTIONS, Pages, Place, Reception, Reply, ResponseMode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -71,13 +70,7 @@ impl RedirectListener {
         let (sockets, address) = bind(place).await?;
         let redirect_uri = place.redirect_uri(address);
         let reception = Reception::new(&redirect_uri, mode)?.with_pages(pages);
-        Ok(Self {
-            sockets,
-            reception,
-            redirect_uri,
-            connections: VecDeque::new(),
-            breather: None,
-        })
+        Ok(Self { sockets, reception, redirect_uri, connections: VecDeque::new(), breather: None })
     }
 
     /// The redirect URI to give to the server, exactly so.
@@ -181,13 +174,10 @@ impl RedirectListener {
                 }
                 self.breather = None;
             }
-            let accepted = self
-                .sockets
-                .iter()
-                .find_map(|socket| match socket.poll_accept(cx) {
-                    Poll::Pending => None,
-                    Poll::Ready(accepted) => Some(accepted),
-                });
+            let accepted = self.sockets.iter().find_map(|socket| match socket.poll_accept(cx) {
+                Poll::Pending => None,
+                Poll::Ready(accepted) => Some(accepted),
+            });
             match accepted? {
                 Ok((stream, _)) => return Some(stream),
                 // Out of file descriptors, or the browser is gone already.
@@ -202,9 +192,7 @@ impl RedirectListener {
 
 impl fmt::Debug for RedirectListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedirectListener")
-            .field("redirect_uri", &self.redirect_uri)
-            .finish_non_exhaustive()
+        f.debug_struct("RedirectListener").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
     }
 }
 
@@ -308,9 +296,7 @@ async fn bind(place: &Place) -> Result<(Vec<TcpListener>, SocketAddr), Error> {
             }
         }
     }
-    Err(failure
-        .unwrap_or(ConfigError::Missing("a port to listen on"))
-        .into())
+    Err(failure.unwrap_or(ConfigError::Missing("a port to listen on")).into())
 }
 
 /// Listens on the first address whose family this host has.

@@ -45,11 +45,7 @@ impl Browser for SystemBrowser {
 
 pub(crate) fn launch(launcher: &Launcher) -> bool {
     let mut command = Command::new(launcher.program);
-    command
-        .args(&launcher.arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(&launcher.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // An interrupt at the terminal is meant for the login, not for the browser.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -122,13 +118,7 @@ impl LoopbackPerson {
     async fn send_away(&mut self, redirect: Redirect, clock: &Arc<dyn Clock>) -> Came {
         if redirect.redirect_uri != self.listener.redirect_uri() {
             let why = "it is not the one that is listened on";
-            return Came::Gone(
-                ConfigError::Invalid {
-                    setting: "redirect URI",
-                    why,
-                }
-                .into(),
-            );
+            return Came::Gone(ConfigError::Invalid { setting: "redirect URI", why }.into());
         }
         let notifier = self.notifier.clone();
         let opening = match std::mem::replace(&mut self.stage, Stage::Sent) {
@@ -136,18 +126,14 @@ impl LoopbackPerson {
             Stage::Sent => None,
             Stage::Judged(responder) | Stage::Taken(responder) => {
                 let pages = self.listener.reception().pages();
-                let reply = redirect
-                    .refused
-                    .map_or_else(|| pages.late(), |why| pages.refused(why));
+                let reply = redirect.refused.map_or_else(|| pages.late(), |why| pages.refused(why));
                 self.listener.answer_meanwhile(responder, reply);
                 None
             }
         };
         if opening.is_some() {
             let left = redirect.expires_at.since(clock.now());
-            notifier.tell(&Notice::Waiting {
-                seconds: left.as_secs(),
-            });
+            notifier.tell(&Notice::Waiting { seconds: left.as_secs() });
         }
         let showing = show_if_not_opened(opening, redirect.url, &notifier, clock);
         match race(self.listener.wait(redirect.expires_at, clock), showing).await {
@@ -163,13 +149,7 @@ impl LoopbackPerson {
         let Some(browser) = &self.browser else {
             return Box::pin(async { false });
         };
-        let service = self
-            .listener
-            .reception()
-            .pages()
-            .service()
-            .unwrap_or("the server")
-            .to_owned();
+        let service = self.listener.reception().pages().service().unwrap_or("the server").to_owned();
         self.notifier.tell(&Notice::Opening { service });
         browser.open(url)
     }
@@ -215,11 +195,7 @@ impl Person for LoopbackPerson {
         }
     }
 
-    fn finish<'a>(
-        &'a mut self,
-        outcome: Result<(), &'a Error>,
-        clock: &'a Arc<dyn Clock>,
-    ) -> Pending<'a, ()> {
+    fn finish<'a>(&'a mut self, outcome: Result<(), &'a Error>, clock: &'a Arc<dyn Clock>) -> Pending<'a, ()> {
         if outcome.is_ok() {
             self.take();
         }
@@ -242,8 +218,6 @@ impl Person for LoopbackPerson {
 
 impl fmt::Debug for LoopbackPerson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoopbackPerson")
-            .field("listener", &self.listener)
-            .finish_non_exhaustive()
+        f.debug_struct("LoopbackPerson").field("listener", &self.listener).finish_non_exhaustive()
     }
 }

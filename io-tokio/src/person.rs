@@ -43,11 +43,7 @@ pub trait Person: Send {
     }
 
     /// The flow is over: answer what waits for an answer.
-    fn finish<'a>(
-        &'a mut self,
-        outcome: Result<(), &'a Error>,
-        clock: &'a Arc<dyn Clock>,
-    ) -> Pending<'a, ()> {
+    fn finish<'a>(&'a mut self, outcome: Result<(), &'a Error>, clock: &'a Arc<dyn Clock>) -> Pending<'a, ()> {
         let _ = (outcome, clock);
         Box::pin(async {})
     }

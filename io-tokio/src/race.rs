@@ -26,11 +26,7 @@ pub(crate) async fn race<A: Future, B: Future>(left: A, right: B) -> Either<A::O
 }
 
 /// Waits for `work`, for at most `limit`. The timer is not started if the work is done at once.
-pub(crate) async fn within<T>(
-    clock: &dyn Clock,
-    limit: Duration,
-    work: impl Future<Output = T>,
-) -> Option<T> {
+pub(crate) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     match race(work, async { clock.sleep(limit).await }).await {
         Either::Left(done) => Some(done),
         Either::Right(()) => None,

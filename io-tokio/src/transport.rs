@@ -62,12 +62,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self {
-            connect: seconds(10),
-            tls: seconds(10),
-            first_byte: seconds(15),
-            idle: seconds(10),
-        }
+        Self { connect: seconds(10), tls: seconds(10), first_byte: seconds(15), idle: seconds(10) }
     }
 }
 
@@ -81,11 +76,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            timeouts: Timeouts::default(),
-            roots: Vec::new(),
-            clock: Arc::new(SystemClock),
-        }
+        Self { timeouts: Timeouts::default(), roots: Vec::new(), clock: Arc::new(SystemClock) }
     }
 }
 
@@ -127,19 +118,10 @@ pub struct HyperClient {
 impl HyperClient {
     /// A client with these settings. It opens no connection and reads no certificate yet.
     pub fn new(settings: Settings) -> Self {
-        let Settings {
-            timeouts,
-            roots,
-            clock,
-        } = settings;
+        let Settings { timeouts, roots, clock } = settings;
         let tls = Arc::new(Tls::new(roots));
         let connector = |reach| Connector::new(reach, timeouts, tls.clone(), clock.clone());
-        Self::with_connectors(
-            connector(Reach::Any),
-            connector(Reach::Public),
-            timeouts,
-            clock.clone(),
-        )
+        Self::with_connectors(connector(Reach::Any), connector(Reach::Public), timeouts, clock.clone())
     }
 
     pub(crate) fn with_connectors(
@@ -150,21 +132,11 @@ impl HyperClient {
     ) -> Self {
         let client = |connector| {
             let mut builder = Client::builder(TokioExecutor::new());
-            builder
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(POOL_IDLE)
-                .pool_max_idle_per_host(POOL_SIZE);
-            builder
-                .http1_max_buf_size(HEAD_LIMIT)
-                .http1_max_headers(FIELDS_COUNT);
+            builder.pool_timer(TokioTimer::new()).pool_idle_timeout(POOL_IDLE).pool_max_idle_per_host(POOL_SIZE);
+            builder.http1_max_buf_size(HEAD_LIMIT).http1_max_headers(FIELDS_COUNT);
             builder.build(connector)
         };
-        Self {
-            any: client(any),
-            public: client(public),
-            timeouts,
-            clock,
-        }
+        Self { any: client(any), public: client(public), timeouts, clock }
     }
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<http::Response<Body>, SendFailure> {
@@ -247,9 +219,7 @@ impl HttpClient for HyperClient {
 
 impl fmt::Debug for HyperClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HyperClient")
-            .field("timeouts", &self.timeouts)
-            .finish_non_exhaustive()
+        f.debug_struct("HyperClient").field("timeouts", &self.timeouts).finish_non_exhaustive()
     }
 }
 
@@ -263,9 +233,7 @@ fn failed_to_send(error: &ClientError) -> SendFailure {
     if let Some(failure) = connect_failure(error) {
         return not_sent(failure.0);
     }
-    let cause = error
-        .source()
-        .and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<hyper::Error>());
     match cause {
         // hyper gives the request back, untouched.
         Some(cause) if cause.is_canceled() => not_sent(TransportKind::Reset),
@@ -283,11 +251,7 @@ fn broken(error: &hyper::Error) -> TransportKind {
     if error.is_parse() {
         return TransportKind::Protocol;
     }
-    match error
-        .source()
-        .and_then(|cause| cause.downcast_ref::<io::Error>())
-        .map(io::Error::kind)
-    {
+    match error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
         // A chunk that is none.
         Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => TransportKind::Protocol,
         _ => TransportKind::Reset,
@@ -295,17 +259,11 @@ fn broken(error: &hyper::Error) -> TransportKind {
 }
 
 fn unknown(kind: TransportKind) -> SendFailure {
-    SendFailure {
-        delivery: Delivery::Unknown,
-        kind,
-    }
+    SendFailure { delivery: Delivery::Unknown, kind }
 }
 
 fn not_sent(kind: TransportKind) -> SendFailure {
-    SendFailure {
-        delivery: Delivery::NotSent,
-        kind,
-    }
+    SendFailure { delivery: Delivery::NotSent, kind }
 }
 
 /// A request body that is wiped when hyper is done with it.
@@ -321,10 +279,7 @@ impl http_body::Body for Wiped {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let bytes = std::mem::take(&mut self.0);
         Poll::Ready((!bytes.is_empty()).then_some(Ok(Frame::data(bytes))))
     }

@@ -18,17 +18,9 @@ mod descriptors {
     }
 
     async fn listener() -> (RedirectListener, SocketAddr) {
-        let listener = RedirectListener::bind(&Place::default(), ResponseMode::Query, Pages::default())
-            .await
-            .unwrap();
+        let listener = RedirectListener::bind(&Place::default(), ResponseMode::Query, Pages::default()).await.unwrap();
         let uri = listener.redirect_uri();
-        let address = uri
-            .trim_start_matches("http://")
-            .split('/')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let address = uri.trim_start_matches("http://").split('/').next().unwrap().parse().unwrap();
         (listener, address)
     }
 
@@ -77,10 +69,7 @@ mod descriptors {
     #[test]
     #[ignore = "run by lb_13_a_thousand_logins_leave_no_descriptor_open"]
     fn thousand_logins() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(round(2));
         let before = open_descriptors();
         for number in 0..1000 {
@@ -93,10 +82,7 @@ mod descriptors {
     #[test]
     #[ignore = "run by fl_43_when_descriptors_run_out_the_listener_waits_and_recovers"]
     fn few_descriptors() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (mut listener, address) = listener().await;
             let (tell, told) = tokio::sync::oneshot::channel();
@@ -126,11 +112,7 @@ mod descriptors {
     fn in_a_process_of_its_own(test: &str, limit: usize) {
         let program = std::env::current_exe().unwrap();
         let script = format!("ulimit -n {limit} && exec \"$0\" --ignored --exact descriptors::{test}");
-        let output = Command::new("sh")
-            .args(["-c", &script])
-            .arg(program)
-            .output()
-            .unwrap();
+        let output = Command::new("sh").args(["-c", &script]).arg(program).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && text.contains("1 passed"), "{text}");
     }

@@ -99,17 +99,8 @@ fn a_23_parameters_are_read_in_any_order_and_decoded_once() {
 
 #[test]
 fn a_callback_that_cannot_be_read_is_answered_and_reaches_no_flow() {
-    for bad in [
-        "code=%c0%80&state=s",
-        "code=%ff&state=s",
-        "code=%zz",
-        "error=%",
-    ] {
-        assert_eq!(
-            heard(&query(), get(&format!("/callback?{bad}")).as_bytes()),
-            Some(400),
-            "{bad}"
-        );
+    for bad in ["code=%c0%80&state=s", "code=%ff&state=s", "code=%zz", "error=%"] {
+        assert_eq!(heard(&query(), get(&format!("/callback?{bad}")).as_bytes()), Some(400), "{bad}");
         let length = format!("{HOST}{FORM}Content-Length: {}\r\n", bad.len());
         assert_eq!(heard(&form(), with("POST", &length, bad).as_bytes()), Some(400), "{bad}");
         assert!(query().pasted(&format!("{URI}?{bad}")).is_err(), "{bad}");

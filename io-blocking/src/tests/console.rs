@@ -13,11 +13,9 @@ const URI: &str = "http://127.0.0.1:4711/callback";
 fn paste(input: &str) -> (Result<String, Error>, Vec<BadCallback>) {
     let refused = Arc::new(Mutex::new(Vec::new()));
     let keep = refused.clone();
-    let mut person = ConsolePerson::new(input.as_bytes(), recorder().0)
-        .with_refusal(move |why| keep.lock().unwrap().push(why));
-    let outcome = Driver::new()
-        .with_clock(clock())
-        .run(&mut Login::new(URI), Event::Start, &mut person);
+    let mut person =
+        ConsolePerson::new(input.as_bytes(), recorder().0).with_refusal(move |why| keep.lock().unwrap().push(why));
+    let outcome = Driver::new().with_clock(clock()).run(&mut Login::new(URI), Event::Start, &mut person);
     let refused = refused.lock().unwrap().clone();
     (outcome, refused)
 }
@@ -34,30 +32,14 @@ fn lb_15_what_is_pasted_is_checked_like_what_comes_through_the_network() {
     for (junk, why) in [
         (String::from("a-bare-code"), BadCallback::NotRedirectUri),
         (String::from("code#good"), BadCallback::NotRedirectUri),
-        (
-            String::from("https://evil.example/callback?code=c&state=good"),
-            BadCallback::NotRedirectUri,
-        ),
-        (
-            String::from("http://127.0.0.1:4711/other?code=c&state=good"),
-            BadCallback::NotRedirectUri,
-        ),
-        (
-            format!("{URI}?code=c&code=d&state=good"),
-            BadCallback::DuplicateParameter,
-        ),
+        (String::from("https://evil.example/callback?code=c&state=good"), BadCallback::NotRedirectUri),
+        (String::from("http://127.0.0.1:4711/other?code=c&state=good"), BadCallback::NotRedirectUri),
+        (format!("{URI}?code=c&code=d&state=good"), BadCallback::DuplicateParameter),
         (format!("{URI}?code=c&state=evil"), BadCallback::StateMismatch),
-        (
-            format!("{URI}?code={}&state=good", "c".repeat(40_000)),
-            BadCallback::TooLarge,
-        ),
+        (format!("{URI}?code={}&state=good", "c".repeat(40_000)), BadCallback::TooLarge),
     ] {
         let (outcome, refused) = paste(&format!("{junk}\n{good}"));
-        assert_eq!(
-            (outcome.unwrap().as_str(), refused),
-            ("real", vec![why]),
-            "{junk:.60}"
-        );
+        assert_eq!((outcome.unwrap().as_str(), refused), ("real", vec![why]), "{junk:.60}");
     }
 }
 
@@ -79,15 +61,9 @@ fn fl_40_the_address_is_shown() {
     let (notifier, told) = recorder();
     let input = format!("{URI}?code=c&state=good\n");
     let mut person = ConsolePerson::new(input.as_bytes(), notifier);
-    Driver::new()
-        .with_clock(clock())
-        .run(&mut Login::new(URI), Event::Start, &mut person)
-        .unwrap();
+    Driver::new().with_clock(clock()).run(&mut Login::new(URI), Event::Start, &mut person).unwrap();
     let told = told.lock().unwrap().clone();
-    assert_eq!(
-        told[0],
-        "Open this address in a browser:\nhttps://server.example/authorize?client_id=me&state=good"
-    );
+    assert_eq!(told[0], "Open this address in a browser:\nhttps://server.example/authorize?client_id=me&state=good");
     assert_eq!(told.last().unwrap(), "Code received!");
 }
 
@@ -107,15 +83,9 @@ const LATE: &[u8] = b"http://127.0.0.1:4711/callback?code=c&state=good\n";
 fn fl_38_what_is_pasted_too_late_is_not_used() {
     let clock = ManualClock::new(start());
     let moved = clock.clone();
-    let input = BufReader::new(After(
-        move || moved.advance(std::time::Duration::from_secs(300)),
-        LATE,
-    ));
+    let input = BufReader::new(After(move || moved.advance(std::time::Duration::from_secs(300)), LATE));
     let mut person = ConsolePerson::new(input, recorder().0);
-    let error = Driver::new()
-        .with_clock(clock)
-        .run(&mut Login::new(URI), Event::Start, &mut person)
-        .unwrap_err();
+    let error = Driver::new().with_clock(clock).run(&mut Login::new(URI), Event::Start, &mut person).unwrap_err();
     assert_eq!(error, Error::Expired(Expired::Callback));
 }
 
@@ -125,8 +95,6 @@ fn what_is_pasted_after_cancelling_is_not_used() {
     let hand = cancel.clone();
     let mut person = ConsolePerson::new(BufReader::new(After(move || hand.cancel(), LATE)), recorder().0);
     let driver = Driver::new().with_clock(clock()).with_cancel(&cancel);
-    let error = driver
-        .run(&mut Login::new(URI), Event::Start, &mut person)
-        .unwrap_err();
+    let error = driver.run(&mut Login::new(URI), Event::Start, &mut person).unwrap_err();
     assert_eq!(error, Error::Cancelled);
 }

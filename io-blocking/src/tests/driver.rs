@@ -7,8 +7,8 @@ use grantflow_core::error::{ConfigError, Delivery, Error, ProviderError, SendFai
 use grantflow_core::http::Body;
 use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::machine::{
-    Context, Effect, Event, EventKind, Finding, Machine, Observer, Outgoing, READY, Redirect, SignRequest,
-    StateId, Step, Table, Transition, UserCode,
+    Context, Effect, Event, EventKind, Finding, Machine, Observer, Outgoing, READY, Redirect, SignRequest, StateId,
+    Step, Table, Transition, UserCode,
 };
 use grantflow_core::{Secret, Timestamp};
 use http::Response;
@@ -28,11 +28,7 @@ impl Script {
     fn new(effects: impl IntoIterator<Item = Effect>) -> Self {
         let mut effects: Vec<_> = effects.into_iter().collect();
         effects.reverse();
-        Self {
-            effects,
-            events: Vec::new(),
-            last: None,
-        }
+        Self { effects, events: Vec::new(), last: None }
     }
 }
 
@@ -51,13 +47,7 @@ impl Machine for Script {
         self.events.push(event.kind());
         if let Some(observer) = cx.observer.as_deref_mut() {
             let (event, finding) = (event.kind(), Finding("Stepped"));
-            observer.transition(&Transition {
-                machine: "script",
-                from: READY,
-                event,
-                finding,
-                to: READY,
-            });
+            observer.transition(&Transition { machine: "script", from: READY, event, finding, to: READY });
         }
         if event.kind() == EventKind::Cancel {
             return Err(Error::Cancelled);
@@ -109,11 +99,7 @@ fn user_code() -> Effect {
 
 fn signing() -> Effect {
     let message = Secret::from(b"message".to_vec());
-    Effect::Sign(SignRequest {
-        key_id: String::from("k"),
-        algorithm: SignatureAlgorithm::Es256,
-        message,
-    })
+    Effect::Sign(SignRequest { key_id: String::from("k"), algorithm: SignatureAlgorithm::Es256, message })
 }
 
 #[test]
@@ -125,11 +111,7 @@ fn a_driver_is_cheap_to_clone_and_shared_by_threads() {
     thread::scope(|scope| {
         for _ in 0..8 {
             let driver = driver.clone();
-            scope.spawn(move || {
-                driver
-                    .run(&mut Script::new([send(), send()]), Event::Start, &mut Nobody)
-                    .unwrap()
-            });
+            scope.spawn(move || driver.run(&mut Script::new([send(), send()]), Event::Start, &mut Nobody).unwrap());
         }
     });
 }
@@ -138,23 +120,14 @@ fn a_driver_is_cheap_to_clone_and_shared_by_threads() {
 fn every_effect_is_answered_by_one_of_its_events() {
     let mut shown = Vec::new();
     let mut person = DevicePerson::new(|code: &UserCode| shown.push(code.user_code.expose().clone()));
-    let driver = answering(1)
-        .with_clock(ManualClock::jumping(start()))
-        .with_signer(Echo);
+    let driver = answering(1).with_clock(ManualClock::jumping(start())).with_signer(Echo);
     let until = start().plus(Duration::from_secs(3600));
     let effects = [send(), user_code(), Effect::Sleep { until }, signing()];
     let answers: Vec<_> = effects.iter().map(Effect::answers).collect();
     let mut script = Script::new(effects);
     assert_eq!(driver.run(&mut script, Event::Start, &mut person).unwrap(), until);
     assert_eq!(script.events[0], EventKind::Start);
-    assert!(
-        script.events[1..]
-            .iter()
-            .zip(answers)
-            .all(|(event, legal)| legal.contains(event)),
-        "{:?}",
-        script.events
-    );
+    assert!(script.events[1..].iter().zip(answers).all(|(event, legal)| legal.contains(event)), "{:?}", script.events);
     assert_eq!(shown, ["WDJB-MJHT"]);
 }
 
@@ -168,10 +141,7 @@ impl Signer for Echo {
 
 #[test]
 fn a_failure_to_send_is_an_event() {
-    let failure = SendFailure {
-        delivery: Delivery::NotSent,
-        kind: TransportKind::Connect,
-    };
+    let failure = SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Connect };
     let driver = Driver::with_client(Answers(move || Err(failure)));
     let mut script = Script::new([send()]);
     driver.run(&mut script, Event::Start, &mut Nobody).unwrap();
@@ -181,21 +151,11 @@ fn a_failure_to_send_is_an_event() {
 #[test]
 fn ds_01_a_client_that_somebody_else_wrote_is_held_to_the_size() {
     let mut script = Script::new([send(), send()]);
-    answering(1024)
-        .run(&mut script, Event::Start, &mut Nobody)
-        .unwrap();
-    assert_eq!(
-        script.events,
-        [EventKind::Start, EventKind::Response, EventKind::Response]
-    );
+    answering(1024).run(&mut script, Event::Start, &mut Nobody).unwrap();
+    assert_eq!(script.events, [EventKind::Start, EventKind::Response, EventKind::Response]);
     let mut script = Script::new([send()]);
-    answering(1025)
-        .run(&mut script, Event::Start, &mut Nobody)
-        .unwrap();
-    let too_large = SendFailure {
-        delivery: Delivery::Unknown,
-        kind: TransportKind::TooLarge,
-    };
+    answering(1025).run(&mut script, Event::Start, &mut Nobody).unwrap();
+    let too_large = SendFailure { delivery: Delivery::Unknown, kind: TransportKind::TooLarge };
     assert!(matches!(script.last, Some(Event::SendFailed(found)) if found == too_large));
 }
 
@@ -203,21 +163,13 @@ fn ds_01_a_client_that_somebody_else_wrote_is_held_to_the_size() {
 fn without_a_signer_there_is_no_signature() {
     let mut script = Script::new([signing()]);
     answering(0).run(&mut script, Event::Start, &mut Nobody).unwrap();
-    assert!(matches!(
-        script.last,
-        Some(Event::SignFailed(ProviderError::KeyUnavailable))
-    ));
+    assert!(matches!(script.last, Some(Event::SignFailed(ProviderError::KeyUnavailable))));
 }
 
 #[test]
 fn a_flow_that_needs_a_person_and_has_none_says_so() {
-    for (effect, missing) in [
-        (redirect(), "a person with a browser"),
-        (user_code(), "a person to show the code to"),
-    ] {
-        let error = answering(0)
-            .run(&mut Script::new([effect]), Event::Start, &mut Nobody)
-            .unwrap_err();
+    for (effect, missing) in [(redirect(), "a person with a browser"), (user_code(), "a person to show the code to")] {
+        let error = answering(0).run(&mut Script::new([effect]), Event::Start, &mut Nobody).unwrap_err();
         assert_eq!(error, ConfigError::Missing(missing).into());
     }
 }
@@ -227,13 +179,8 @@ fn cancelling_ends_a_sleep_that_would_never_end() {
     let cancel = Cancel::new();
     let driver = answering(0).with_cancel(&cancel);
     let hand = thread::spawn(move || cancel.cancel());
-    let mut script = Script::new([Effect::Sleep {
-        until: start().plus(Duration::from_secs(1)),
-    }]);
-    assert_eq!(
-        driver.run(&mut script, Event::Start, &mut Nobody).unwrap_err(),
-        Error::Cancelled
-    );
+    let mut script = Script::new([Effect::Sleep { until: start().plus(Duration::from_secs(1)) }]);
+    assert_eq!(driver.run(&mut script, Event::Start, &mut Nobody).unwrap_err(), Error::Cancelled);
     hand.join().unwrap();
 }
 
@@ -242,13 +189,8 @@ fn cancelling_ends_a_sleep_on_the_systems_clock() {
     let cancel = Cancel::new();
     let driver = Driver::with_client(Answers(|| ok(0))).with_cancel(&cancel);
     let hand = thread::spawn(move || cancel.cancel());
-    let mut script = Script::new([Effect::Sleep {
-        until: Timestamp::from_millis(u64::MAX),
-    }]);
-    assert_eq!(
-        driver.run(&mut script, Event::Start, &mut Nobody).unwrap_err(),
-        Error::Cancelled
-    );
+    let mut script = Script::new([Effect::Sleep { until: Timestamp::from_millis(u64::MAX) }]);
+    assert_eq!(driver.run(&mut script, Event::Start, &mut Nobody).unwrap_err(), Error::Cancelled);
     hand.join().unwrap();
 }
 
@@ -265,15 +207,8 @@ fn an_answer_that_is_in_hand_is_not_thrown_away() {
     driver.run(&mut script, Event::Start, &mut Nobody).unwrap();
     assert_eq!(script.events, [EventKind::Start, EventKind::Response]);
     let mut script = Script::new([send()]);
-    assert_eq!(
-        driver.run(&mut script, Event::Start, &mut Nobody).unwrap_err(),
-        Error::Cancelled
-    );
-    assert_eq!(
-        script.events,
-        [EventKind::Start, EventKind::Cancel],
-        "nothing more is begun"
-    );
+    assert_eq!(driver.run(&mut script, Event::Start, &mut Nobody).unwrap_err(), Error::Cancelled);
+    assert_eq!(script.events, [EventKind::Start, EventKind::Cancel], "nothing more is begun");
 }
 
 #[test]

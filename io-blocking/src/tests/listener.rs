@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use grantflow_core::callback::CallbackParams;
 use grantflow_core::error::{BadCallback, ConfigError, Error, Expired};
-use grantflow_core::loopback::{
-    HEADER_DEADLINE, Host, MAX_CONNECTIONS, Pages, Place, ResponseMode, STANDALONE_PORT,
-};
+use grantflow_core::loopback::{HEADER_DEADLINE, Host, MAX_CONNECTIONS, Pages, Place, ResponseMode, STANDALONE_PORT};
 
 use super::{anywhere, ask, clock, get, is_closed, patience, read_all, start, status};
 use crate::{Cancel, Clock, ManualClock, RedirectListener, Responder};
@@ -22,9 +20,7 @@ fn listener() -> RedirectListener {
 
 /// Waits on a clock that stands still.
 fn wait(listener: &mut RedirectListener) -> (CallbackParams, Responder) {
-    listener
-        .wait(start().plus(Duration::from_secs(300)), &clock(), &patience())
-        .unwrap()
+    listener.wait(start().plus(Duration::from_secs(300)), &clock(), &patience()).unwrap()
 }
 
 fn code(callback: CallbackParams) -> String {
@@ -38,10 +34,7 @@ fn answers(requests: impl FnOnce(SocketAddr) -> Vec<String>) -> Vec<String> {
     let requests = requests(address);
     let browser = thread::spawn(move || {
         let answers = requests.iter().map(|request| ask(address, request)).collect();
-        assert_eq!(
-            status(&ask(address, &get(address, "/callback?code=real&state=s"))),
-            200
-        );
+        assert_eq!(status(&ask(address, &get(address, "/callback?code=real&state=s"))), 200);
         answers
     });
     let (callback, responder) = wait(&mut listener);
@@ -62,15 +55,9 @@ fn lb_01_only_loopback_addresses_are_listened_on() {
 fn lb_02_a_25_the_redirect_uri_has_an_ip_literal_and_the_port_that_was_found() {
     let listener = listener();
     assert_ne!(listener.address().port(), 0);
-    assert_eq!(
-        listener.redirect_uri(),
-        format!("http://127.0.0.1:{}/callback", listener.address().port())
-    );
+    assert_eq!(listener.redirect_uri(), format!("http://127.0.0.1:{}/callback", listener.address().port()));
     let six = bind(&anywhere().with_host(Host::Ipv6)).unwrap();
-    assert_eq!(
-        six.redirect_uri(),
-        format!("http://[::1]:{}/callback", six.address().port())
-    );
+    assert_eq!(six.redirect_uri(), format!("http://[::1]:{}/callback", six.address().port()));
 }
 
 #[test]
@@ -78,10 +65,7 @@ fn lb_03_localhost_is_listened_on_in_both_families_or_not_at_all() {
     let mut both = bind(&anywhere().with_host(Host::Localhost)).unwrap();
     let port = both.address().port();
     assert_eq!(both.redirect_uri(), format!("http://localhost:{port}/callback"));
-    for address in [
-        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
-    ] {
+    for address in [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))] {
         let request = format!("GET /callback?code=c&state=s HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
         let browser = thread::spawn(move || ask(address, &request));
         wait(&mut both).1.success();
@@ -101,20 +85,11 @@ fn lb_04_a_request_for_another_host_is_refused_and_the_login_goes_on() {
             request("Host: evil.test:8080\r\n"),
             request(""),
             request("Host: 127.0.0.1:1\r\nHost: 127.0.0.1:1\r\n"),
-            String::from(
-                "OPTIONS /callback HTTP/1.1\r\nHost: evil.test\r\nOrigin: https://evil.test\r\n\r\n",
-            ),
+            String::from("OPTIONS /callback HTTP/1.1\r\nHost: evil.test\r\nOrigin: https://evil.test\r\n\r\n"),
         ]
     });
-    assert_eq!(
-        answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(),
-        [421, 400, 400, 421]
-    );
-    assert!(
-        answers
-            .iter()
-            .all(|answer| !answer.to_lowercase().contains("access-control"))
-    );
+    assert_eq!(answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(), [421, 400, 400, 421]);
+    assert!(answers.iter().all(|answer| !answer.to_lowercase().contains("access-control")));
 }
 
 #[test]
@@ -125,10 +100,7 @@ fn lb_05_other_paths_and_methods_are_answered_and_the_login_goes_on() {
         let others = ["POST", "HEAD", "OPTIONS"].map(|method| request(method, "/callback?code=c&state=s"));
         [gets, others].concat()
     });
-    assert_eq!(
-        answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(),
-        [404, 404, 404, 405, 405, 405]
-    );
+    assert_eq!(answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(), [404, 404, 404, 405, 405, 405]);
 }
 
 #[test]
@@ -137,11 +109,7 @@ fn lb_06_a_foreign_callback_is_refused_and_the_listener_keeps_waiting() {
     let address = listener.address();
     let stranger = thread::spawn(move || ask(address, &get(address, "/callback?code=evil&state=evil")));
     let (callback, responder) = wait(&mut listener);
-    assert_eq!(
-        code(callback),
-        "evil",
-        "whether it is the right one is the flow's business"
-    );
+    assert_eq!(code(callback), "evil", "whether it is the right one is the flow's business");
     responder.refused(BadCallback::StateMismatch);
     let answer = stranger.join().unwrap();
     assert_eq!(status(&answer), 400);
@@ -196,8 +164,7 @@ fn lb_08_a_request_that_is_not_whole_in_time_is_answered_408() {
     let moved = clock.clone();
     let browser = thread::spawn(move || {
         let mut slow = TcpStream::connect(address).unwrap();
-        slow.write_all(b"GET /callback?code=c&state=s HTTP/1.1\r\nHost:")
-            .unwrap();
+        slow.write_all(b"GET /callback?code=c&state=s HTTP/1.1\r\nHost:").unwrap();
         // Whoever came after it has been served: it has been seen.
         assert_eq!(status(&ask(address, &get(address, "/"))), 404);
         moved.advance(HEADER_DEADLINE);
@@ -205,9 +172,7 @@ fn lb_08_a_request_that_is_not_whole_in_time_is_answered_408() {
         ask(address, &get(address, "/callback?code=real&state=s"));
         answer
     });
-    let (callback, responder) = listener
-        .wait(start().plus(Duration::from_secs(300)), &clock, &patience())
-        .unwrap();
+    let (callback, responder) = listener.wait(start().plus(Duration::from_secs(300)), &clock, &patience()).unwrap();
     assert_eq!(code(callback), "real");
     responder.success();
     assert_eq!(status(&browser.join().unwrap()), 408);
@@ -217,18 +182,14 @@ fn lb_08_a_request_that_is_not_whole_in_time_is_answered_408() {
 fn lb_08_no_more_connections_are_kept_than_allowed() {
     let mut listener = listener();
     let address = listener.address();
-    let kept: Vec<TcpStream> = (0..MAX_CONNECTIONS + 10)
-        .map(|_| TcpStream::connect(address).unwrap())
-        .collect();
+    let kept: Vec<TcpStream> = (0..MAX_CONNECTIONS + 10).map(|_| TcpStream::connect(address).unwrap()).collect();
     let soon = thread::spawn(move || ask(address, &get(address, "/callback?code=c&state=s")));
     wait(&mut listener).1.success();
     soon.join().unwrap();
     let open = kept.iter().filter(|stream| {
         stream.set_nonblocking(true).unwrap();
         let mut stream = *stream;
-        stream
-            .read(&mut [0])
-            .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        stream.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     });
     assert!(open.count() <= MAX_CONNECTIONS);
 }
@@ -248,22 +209,14 @@ fn lb_09_what_is_no_request_is_answered_or_closed_and_the_login_goes_on() {
             String::from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         ]
     });
-    assert_eq!(
-        answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(),
-        [414, 431, 431, 400, 400, 400, 400]
-    );
+    assert_eq!(answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(), [414, 431, 431, 400, 400, 400, 400]);
 }
 
 #[test]
 fn lb_10_a_27_the_answer_is_a_whole_http_response_that_reflects_nothing() {
     let mut listener = listener();
     let address = listener.address();
-    let browser = thread::spawn(move || {
-        ask(
-            address,
-            &get(address, "/callback?code=CODE&state=STATE&x=<b>REFLECTED"),
-        )
-    });
+    let browser = thread::spawn(move || ask(address, &get(address, "/callback?code=CODE&state=STATE&x=<b>REFLECTED")));
     wait(&mut listener).1.success();
     let answer = browser.join().unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -279,11 +232,7 @@ fn lb_10_a_27_the_answer_is_a_whole_http_response_that_reflects_nothing() {
     }
     assert!(head.contains("Content-Security-Policy: default-src 'none'"));
     assert!(body.contains("Code received! You may now close this window"));
-    assert!(
-        !["CODE", "STATE", "REFLECTED"]
-            .iter()
-            .any(|word| answer.contains(word))
-    );
+    assert!(!["CODE", "STATE", "REFLECTED"].iter().any(|word| answer.contains(word)));
 }
 
 #[test]
@@ -291,23 +240,14 @@ fn lb_12_fl_41_a_25_a_taken_port_is_named_and_the_next_one_tried() {
     let squatter = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = squatter.local_addr().unwrap().port();
     let place = anywhere().with_host(Host::Ipv4);
-    assert_eq!(
-        bind(&place.clone().with_ports([taken])).unwrap_err(),
-        ConfigError::PortInUse(taken).into()
-    );
+    assert_eq!(bind(&place.clone().with_ports([taken])).unwrap_err(), ConfigError::PortInUse(taken).into());
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let both = [taken, other.local_addr().unwrap().port()];
-    assert_eq!(
-        bind(&place.clone().with_ports(both)).unwrap_err(),
-        ConfigError::PortInUse(taken).into()
-    );
+    assert_eq!(bind(&place.clone().with_ports(both)).unwrap_err(), ConfigError::PortInUse(taken).into());
     let free = bind(&place.clone().with_ports([taken, 0])).unwrap();
     assert_ne!(free.address().port(), taken);
     let held = free.address().port();
-    assert!(
-        TcpListener::bind(("127.0.0.1", held)).is_err(),
-        "nobody shares the port"
-    );
+    assert!(TcpListener::bind(("127.0.0.1", held)).is_err(), "nobody shares the port");
 }
 
 #[test]
@@ -380,11 +320,7 @@ fn fl_42_one_family_is_enough() {
 #[test]
 fn a_25_a_listener_that_is_used_alone_has_its_place_and_can_be_used_again() {
     assert_eq!(Place::standalone().ports(), [STANDALONE_PORT]);
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let place = Place::standalone().with_ports([free]);
     for _ in 0..2 {
         let mut listener = bind(&place).unwrap();
@@ -442,10 +378,7 @@ fn a_form_post_is_received() {
     let address = listener.address();
     let browser = thread::spawn(move || {
         let fields = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 14\r\n";
-        ask(
-            address,
-            &format!("POST /callback HTTP/1.1\r\nHost: {address}\r\n{fields}\r\ncode=c&state=s"),
-        )
+        ask(address, &format!("POST /callback HTTP/1.1\r\nHost: {address}\r\n{fields}\r\ncode=c&state=s"))
     });
     let (callback, responder) = wait(&mut listener);
     assert_eq!(code(callback), "c");
@@ -465,9 +398,6 @@ fn cancelling_ends_the_wait() {
     });
     let clock: &dyn Clock = &ManualClock::new(start());
     let until = start().plus(Duration::from_secs(300));
-    assert_eq!(
-        listener.wait(until, clock, &cancel).unwrap_err(),
-        Error::Cancelled
-    );
+    assert_eq!(listener.wait(until, clock, &cancel).unwrap_err(), Error::Cancelled);
     canceller.join().unwrap();
 }

@@ -31,17 +31,11 @@ fn person(
 fn run(person: &mut LoopbackPerson, token_url: Option<String>) -> Result<String, Error> {
     let mut login = Login::new(person.redirect_uri());
     login.token_url = token_url;
-    Driver::new()
-        .with_clock(clock())
-        .with_cancel(&patience())
-        .run(&mut login, Event::Start, person)
+    Driver::new().with_clock(clock()).with_cancel(&patience()).run(&mut login, Event::Start, person)
 }
 
 fn address(person: &LoopbackPerson) -> SocketAddr {
-    Url::parse(person.redirect_uri())
-        .unwrap()
-        .socket_addrs(|| None)
-        .unwrap()[0]
+    Url::parse(person.redirect_uri()).unwrap().socket_addrs(|| None).unwrap()[0]
 }
 
 const ISSUED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
@@ -50,10 +44,7 @@ const BROKEN: &str = "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n";
 #[test]
 fn the_page_of_success_comes_after_the_tokens() {
     let (mut person, told) = person(|at| vec![ask(at, &get(at, "/callback?code=c&state=good"))]);
-    assert_eq!(
-        run(&mut person, Some(format!("http://{}/", server(ISSUED)))).unwrap(),
-        "c"
-    );
+    assert_eq!(run(&mut person, Some(format!("http://{}/", server(ISSUED)))).unwrap(), "c");
     assert_eq!(status(&told.recv().unwrap()[0]), 200);
 }
 
@@ -81,10 +72,7 @@ fn lb_06_lb_07_strangers_are_refused_and_a_refusal_of_the_server_is_shown() {
     let error = run(&mut person, None).unwrap_err();
     assert!(matches!(&error, Error::Refused(refusal) if refusal.is("access_denied")));
     let answers = told.recv().unwrap();
-    assert_eq!(
-        answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(),
-        [400, 400, 400]
-    );
+    assert_eq!(answers.iter().map(|answer| status(answer)).collect::<Vec<_>>(), [400, 400, 400]);
     assert!(answers[1].contains("This is not the login that is waited for"));
     assert!(answers[2].contains("You said &lt;no&gt;"));
 }
@@ -94,19 +82,12 @@ fn lb_11_fl_36_a_second_callback_is_told_that_the_login_is_over() {
     let (mut person, told) = person(|at| {
         let mut first = TcpStream::connect(at).unwrap();
         let mut second = TcpStream::connect(at).unwrap();
-        first
-            .write_all(get(at, "/callback?code=c&state=good").as_bytes())
-            .unwrap();
-        second
-            .write_all(get(at, "/callback?code=c&state=good").as_bytes())
-            .unwrap();
+        first.write_all(get(at, "/callback?code=c&state=good").as_bytes()).unwrap();
+        second.write_all(get(at, "/callback?code=c&state=good").as_bytes()).unwrap();
         vec![super::read_all(&mut second), super::read_all(&mut first)]
     });
     let at = address(&person);
-    assert_eq!(
-        run(&mut person, Some(format!("http://{}/", server(ISSUED)))).unwrap(),
-        "c"
-    );
+    assert_eq!(run(&mut person, Some(format!("http://{}/", server(ISSUED)))).unwrap(), "c");
     let mut statuses: Vec<u16> = told.recv().unwrap().iter().map(|answer| status(answer)).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 410]);
@@ -117,9 +98,7 @@ fn lb_11_fl_36_a_second_callback_is_told_that_the_login_is_over() {
 fn lb_11_the_port_is_closed_even_if_the_browser_keeps_its_connection() {
     let (mut person, _told) = person(|at| {
         let mut stream = TcpStream::connect(at).unwrap();
-        stream
-            .write_all(get(at, "/callback?code=c&state=good").as_bytes())
-            .unwrap();
+        stream.write_all(get(at, "/callback?code=c&state=good").as_bytes()).unwrap();
         // It never closes.
         std::mem::forget(stream);
         Vec::new()
@@ -175,9 +154,7 @@ fn cancelling_ends_the_login_and_closes_the_port() {
     });
     let at = address(&person);
     let driver = Driver::new().with_clock(clock()).with_cancel(&cancel);
-    let error = driver
-        .run(&mut Login::new(person.redirect_uri()), Event::Start, &mut person)
-        .unwrap_err();
+    let error = driver.run(&mut Login::new(person.redirect_uri()), Event::Start, &mut person).unwrap_err();
     assert_eq!(error, Error::Cancelled);
     assert!(is_closed(at));
 }
@@ -185,20 +162,9 @@ fn cancelling_ends_the_login_and_closes_the_port() {
 #[test]
 fn a_redirect_uri_that_nobody_listens_on_is_not_waited_for() {
     let (mut person, _told) = person(|_| Vec::new());
-    let error = Driver::new()
-        .run(
-            &mut Login::new("http://127.0.0.1:1/callback"),
-            Event::Start,
-            &mut person,
-        )
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        Error::Config(ConfigError::Invalid {
-            setting: "redirect URI",
-            ..
-        })
-    ));
+    let error =
+        Driver::new().run(&mut Login::new("http://127.0.0.1:1/callback"), Event::Start, &mut person).unwrap_err();
+    assert!(matches!(error, Error::Config(ConfigError::Invalid { setting: "redirect URI", .. })));
 }
 
 #[test]
@@ -219,17 +185,12 @@ fn a_28_a_26_the_person_is_told_three_things_in_order() {
 }
 
 /// What the person is told when the browser is opened with these programs, before the callback comes.
-fn told_with(
-    launchers: fn(&Url) -> Vec<Launcher>,
-    until: fn(&[String]) -> bool,
-    pass: Duration,
-) -> Vec<String> {
+fn told_with(launchers: fn(&Url) -> Vec<Launcher>, until: fn(&[String]) -> bool, pass: Duration) -> Vec<String> {
     let (notifier, told) = recorder();
     let listener = RedirectListener::bind(&anywhere(), ResponseMode::Query, Pages::default()).unwrap();
     let at = listener.address();
-    let mut person = LoopbackPerson::new(listener)
-        .with_browser(SystemBrowser::with_launchers(launchers))
-        .with_notifier(notifier);
+    let mut person =
+        LoopbackPerson::new(listener).with_browser(SystemBrowser::with_launchers(launchers)).with_notifier(notifier);
     let clock = clock();
     let (moved, seen) = (clock.clone(), told.clone());
     let human = thread::spawn(move || {
@@ -243,11 +204,7 @@ fn told_with(
     });
     let mut login = Login::new(person.redirect_uri());
     assert_eq!(
-        Driver::new()
-            .with_clock(clock)
-            .with_cancel(&patience())
-            .run(&mut login, Event::Start, &mut person)
-            .unwrap(),
+        Driver::new().with_clock(clock).with_cancel(&patience()).run(&mut login, Event::Start, &mut person).unwrap(),
         "c"
     );
     assert_eq!(status(&human.join().unwrap()), 200);
@@ -255,25 +212,17 @@ fn told_with(
 }
 
 fn program(program: &'static str, arguments: &[&str]) -> Launcher {
-    Launcher {
-        program,
-        arguments: arguments.iter().copied().map(String::from).collect(),
-    }
+    Launcher { program, arguments: arguments.iter().copied().map(String::from).collect() }
 }
 
 fn has_url(told: &[String]) -> bool {
-    told.iter()
-        .any(|line| line.ends_with("\nhttps://server.example/authorize?client_id=me&state=good"))
+    told.iter().any(|line| line.ends_with("\nhttps://server.example/authorize?client_id=me&state=good"))
 }
 
 #[test]
 fn fl_39_without_a_browser_the_address_is_told_and_the_login_goes_on() {
     assert!(has_url(&told_with(|_| vec![], has_url, Duration::ZERO)));
-    assert!(has_url(&told_with(
-        |_| vec![program("grantflow-no-such-program", &[])],
-        has_url,
-        Duration::ZERO
-    )));
+    assert!(has_url(&told_with(|_| vec![program("grantflow-no-such-program", &[])], has_url, Duration::ZERO)));
 }
 
 #[cfg(unix)]
@@ -282,11 +231,7 @@ fn fl_39_a_launcher_that_fails_gives_way_to_the_next_and_then_to_the_address() {
     let both = |_: &Url| vec![program("false", &[]), program("sh", &["-c", "exit 3"])];
     assert!(has_url(&told_with(both, has_url, Duration::ZERO)));
     let second = |_: &Url| vec![program("false", &[]), program("true", &[])];
-    assert!(!has_url(&told_with(
-        second,
-        |told| told.len() >= 2,
-        Duration::ZERO
-    )));
+    assert!(!has_url(&told_with(second, |told| told.len() >= 2, Duration::ZERO)));
 }
 
 #[cfg(unix)]
@@ -298,17 +243,8 @@ fn fl_39_a_launcher_that_hangs_blocks_nothing() {
 
 #[test]
 fn fl_39_nothing_but_https_and_loopback_is_opened() {
-    for url in [
-        "file:///etc/passwd",
-        "javascript:alert(1)",
-        "http://server.example/",
-        "ms-msdt:/id",
-    ] {
+    for url in ["file:///etc/passwd", "javascript:alert(1)", "http://server.example/", "ms-msdt:/id"] {
         let mut browser = SystemBrowser::new();
-        assert_eq!(
-            crate::Browser::open(&mut browser, &Url::parse(url).unwrap()),
-            Opening::Failed,
-            "{url}"
-        );
+        assert_eq!(crate::Browser::open(&mut browser, &Url::parse(url).unwrap()), Opening::Failed, "{url}");
     }
 }

@@ -34,11 +34,7 @@ fn clock() -> ManualClock {
     ManualClock::new(start())
 }
 
-static EMPTY: Table = Table {
-    machine: "scripted",
-    states: &[],
-    rows: &[],
-};
+static EMPTY: Table = Table { machine: "scripted", states: &[], rows: &[] };
 
 /// A login with state `good`: sends a person away, takes the callback, and redeems the code if there is somewhere to.
 struct Login {
@@ -49,11 +45,7 @@ struct Login {
 
 impl Login {
     fn new(redirect_uri: &str) -> Self {
-        Self {
-            redirect_uri: redirect_uri.to_owned(),
-            token_url: None,
-            code: None,
-        }
+        Self { redirect_uri: redirect_uri.to_owned(), token_url: None, code: None }
     }
 
     fn redirect(&self, refused: Option<BadCallback>) -> Step<String> {
@@ -93,9 +85,7 @@ impl Machine for Login {
                 }
             }
             Event::Callback(_) => Ok(self.redirect(Some(BadCallback::StateMismatch))),
-            Event::Response(response) if response.status() == 200 => {
-                Ok(Step::Done(self.code.take().unwrap()))
-            }
+            Event::Response(response) if response.status() == 200 => Ok(Step::Done(self.code.take().unwrap())),
             Event::Response(_) => Err(unavailable(TransportKind::Unavailable)),
             Event::SendFailed(failure) => Err(unavailable(failure.kind)),
             Event::Elapsed if cx.now >= start().plus(Duration::from_secs(300)) => {
@@ -109,13 +99,7 @@ impl Machine for Login {
 
 fn unavailable(kind: TransportKind) -> Error {
     let delivery = grantflow_core::error::Delivery::Unknown;
-    Error::Transport(TransportError {
-        endpoint: Endpoint::Token,
-        kind,
-        delivery,
-        answer: None,
-        not_before: None,
-    })
+    Error::Transport(TransportError { endpoint: Endpoint::Token, kind, delivery, answer: None, not_before: None })
 }
 
 fn post(url: &str) -> Outgoing {
@@ -142,18 +126,11 @@ fn read_all(stream: &mut TcpStream) -> String {
 
 /// What a browser sends that follows a redirect to `target`.
 fn get(address: SocketAddr, target: &str) -> String {
-    format!(
-        "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: keep-alive\r\nSec-Fetch-Mode: navigate\r\n\r\n"
-    )
+    format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: keep-alive\r\nSec-Fetch-Mode: navigate\r\n\r\n")
 }
 
 fn status(answer: &str) -> u16 {
-    answer
-        .split(' ')
-        .nth(1)
-        .unwrap_or_else(|| panic!("{answer:?}"))
-        .parse()
-        .unwrap()
+    answer.split(' ').nth(1).unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap()
 }
 
 /// Whether nobody listens there any more.
@@ -185,10 +162,7 @@ fn server(answer: &'static str) -> SocketAddr {
 fn recorder() -> (Notifier, Arc<Mutex<Vec<String>>>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let keep = told.clone();
-    (
-        Notifier::new(move |notice: &Notice| keep.lock().unwrap().push(notice.to_string())),
-        told,
-    )
+    (Notifier::new(move |notice: &Notice| keep.lock().unwrap().push(notice.to_string())), told)
 }
 
 /// Gives up long after every test should be done, so that one that waits for nothing fails instead of hanging.

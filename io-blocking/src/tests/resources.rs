@@ -26,22 +26,11 @@ fn in_child(name: &str, wrapper: &str) -> bool {
     }
     let mut child = Command::new("sh");
     let exe = std::env::current_exe().unwrap();
-    child
-        .args(["-c", &format!("{wrapper} exec \"$0\" \"$@\"")])
-        .arg(exe);
-    child
-        .args([&format!("tests::resources::{name}"), "--exact", "--nocapture"])
-        .env(CHILD, "1");
+    child.args(["-c", &format!("{wrapper} exec \"$0\" \"$@\"")]).arg(exe);
+    child.args([&format!("tests::resources::{name}"), "--exact", "--nocapture"]).env(CHILD, "1");
     let output = child.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-        "the test was run"
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the test was run");
     true
 }
 
@@ -66,10 +55,7 @@ fn listener() -> RedirectListener {
 
 #[test]
 fn lb_13_nothing_is_left_after_success_error_timeout_cancel_and_drop() {
-    if in_child(
-        "lb_13_nothing_is_left_after_success_error_timeout_cancel_and_drop",
-        "",
-    ) {
+    if in_child("lb_13_nothing_is_left_after_success_error_timeout_cancel_and_drop", "") {
         return;
     }
     let driver = Driver::new().with_clock(clock());
@@ -92,20 +78,14 @@ fn lb_13_nothing_is_left_after_success_error_timeout_cancel_and_drop() {
                 let cancel = Cancel::new();
                 cancel.cancel();
                 let driver = driver.clone().with_cancel(&cancel);
-                assert_eq!(
-                    driver.run(&mut login, Event::Start, &mut person).unwrap_err(),
-                    Error::Cancelled
-                );
+                assert_eq!(driver.run(&mut login, Event::Start, &mut person).unwrap_err(), Error::Cancelled);
                 return;
             }
         };
         let mut browser = TcpStream::connect(at).unwrap();
         browser.write_all(get(at, target).as_bytes()).unwrap();
         let page = thread::spawn(move || read_all(&mut browser));
-        assert_eq!(
-            driver.run(&mut login, Event::Start, &mut person).is_ok(),
-            round.is_multiple_of(4)
-        );
+        assert_eq!(driver.run(&mut login, Event::Start, &mut person).is_ok(), round.is_multiple_of(4));
         assert!(!page.join().unwrap().is_empty());
         drop(idle);
     };
@@ -119,18 +99,13 @@ fn lb_13_nothing_is_left_after_success_error_timeout_cancel_and_drop() {
 
 #[test]
 fn fl_43_the_listener_recovers_when_no_file_descriptor_is_left() {
-    if in_child(
-        "fl_43_the_listener_recovers_when_no_file_descriptor_is_left",
-        "ulimit -n 64;",
-    ) {
+    if in_child("fl_43_the_listener_recovers_when_no_file_descriptor_is_left", "ulimit -n 64;") {
         return;
     }
     let mut listener = listener();
     let at = listener.address();
     let mut browser = TcpStream::connect(at).unwrap();
-    browser
-        .write_all(get(at, "/callback?code=c&state=good").as_bytes())
-        .unwrap();
+    browser.write_all(get(at, "/callback?code=c&state=good").as_bytes()).unwrap();
     let mut hoard = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
         hoard.push(file);
@@ -147,10 +122,6 @@ fn fl_43_the_listener_recovers_when_no_file_descriptor_is_left() {
     assert_eq!(status(&page.join().unwrap()), 200);
     relief.join().unwrap();
     let again = thread::spawn(move || ask(at, &get(at, "/callback?code=d&state=good")));
-    listener
-        .wait(start().plus(Duration::from_secs(300)), &clock(), &Cancel::new())
-        .unwrap()
-        .1
-        .success();
+    listener.wait(start().plus(Duration::from_secs(300)), &clock(), &Cancel::new()).unwrap().1.success();
     assert_eq!(status(&again.join().unwrap()), 200);
 }

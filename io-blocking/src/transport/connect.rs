@@ -14,9 +14,7 @@ use http::uri::Scheme;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::{Duration as Span, Instant};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
-};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport};
 use ureq::{Error, Timeout};
 
 use super::failure::{Known, connect_kind, handshake_kind, resolve_kind};
@@ -33,12 +31,7 @@ pub(super) struct Resolving {
 }
 
 impl Resolver for Resolving {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, Error> {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let found = match literal(uri) {
             Some(address) => {
                 let mut found = self.empty();
@@ -50,10 +43,7 @@ impl Resolver for Resolving {
                 .map_err(|error| Known::not_sent(resolve_kind(&error)))?,
         };
         let mut allowed = self.empty();
-        for address in found
-            .iter()
-            .filter(|address| self.reach == Reach::Any || is_public(address.ip()))
-        {
+        for address in found.iter().filter(|address| self.reach == Reach::Any || is_public(address.ip())) {
             allowed.push(*address);
         }
         if allowed.is_empty() {
@@ -66,26 +56,14 @@ impl Resolver for Resolving {
 /// The address of a host that needs no resolving, for which ureq would start a thread.
 fn literal(uri: &Uri) -> Option<SocketAddr> {
     let address: IpAddr = host(uri).parse().ok()?;
-    let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) {
-        443
-    } else {
-        80
-    });
+    let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
     Some(SocketAddr::new(address, port))
 }
 
 /// TCP, then TLS if the scheme is `https`, then the watch over what comes in.
 pub(super) fn connector(timeouts: Timeouts, tls: Arc<Tls>) -> impl Connector<Out: Transport> {
-    let tcp = Step {
-        inner: TcpConnector::default(),
-        limit: timeouts.connect,
-        kind: connect_kind,
-    };
-    let tls = Step {
-        inner: Securing(tls),
-        limit: timeouts.tls,
-        kind: handshake_kind,
-    };
+    let tcp = Step { inner: TcpConnector::default(), limit: timeouts.connect, kind: connect_kind };
+    let tls = Step { inner: Securing(tls), limit: timeouts.tls, kind: handshake_kind };
     ().chain(tcp).chain(tls).chain(Watching { idle: timeouts.idle })
 }
 
@@ -113,18 +91,12 @@ impl<In: Transport, C: Connector<In>> Connector<In> for Step<C> {
             config: details.config,
             request_level: details.request_level,
             now,
-            timeout: capped(
-                later(details.timeout, details.now, now),
-                self.limit,
-                Timeout::Connect,
-            ),
+            timeout: capped(later(details.timeout, details.now, now), self.limit, Timeout::Connect),
             current_time: details.current_time.clone(),
             run_connector: details.run_connector.clone(),
             register_shutdown: details.register_shutdown.clone(),
         };
-        self.inner
-            .connect(&details, chained)
-            .map_err(|error| Known::not_sent((self.kind)(&error)))
+        self.inner.connect(&details, chained).map_err(|error| Known::not_sent((self.kind)(&error)))
     }
 }
 
@@ -138,12 +110,7 @@ impl<In: Transport> Connector<In> for Watching {
     type Out = Watched<In>;
 
     fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Watched<In>>, Error> {
-        Ok(chained.map(|inner| Watched {
-            inner,
-            idle: self.idle,
-            head: 0,
-            heard: false,
-        }))
+        Ok(chained.map(|inner| Watched { inner, idle: self.idle, head: 0, heard: false }))
     }
 }
 
@@ -208,10 +175,7 @@ fn broken(error: Error) -> Error {
 
 fn is_break(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(
-        error.kind(),
-        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
-    )
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 /// `timeout`, but no more than `limit`.

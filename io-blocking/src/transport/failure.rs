@@ -14,18 +14,12 @@ pub(super) struct Known(pub(super) SendFailure);
 impl Known {
     /// There was no connection yet: the server cannot have seen anything.
     pub(super) fn not_sent(kind: TransportKind) -> Error {
-        Error::Other(Box::new(Known(SendFailure {
-            delivery: Delivery::NotSent,
-            kind,
-        })))
+        Error::Other(Box::new(Known(SendFailure { delivery: Delivery::NotSent, kind })))
     }
 
     /// The connection was in use.
     pub(super) fn unknown(kind: TransportKind) -> Error {
-        Error::Other(Box::new(Known(SendFailure {
-            delivery: Delivery::Unknown,
-            kind,
-        })))
+        Error::Other(Box::new(Known(SendFailure { delivery: Delivery::Unknown, kind })))
     }
 }
 
@@ -49,14 +43,10 @@ pub(super) fn failure(error: &Error) -> SendFailure {
     }
     match error {
         // The request cannot be written: nothing was.
-        Error::Http(_) | Error::BadUri(_) | Error::HostNotFound => SendFailure {
-            delivery: Delivery::NotSent,
-            kind: TransportKind::Connect,
-        },
-        error => SendFailure {
-            delivery: Delivery::Unknown,
-            kind: kind(error),
-        },
+        Error::Http(_) | Error::BadUri(_) | Error::HostNotFound => {
+            SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Connect }
+        }
+        error => SendFailure { delivery: Delivery::Unknown, kind: kind(error) },
     }
 }
 

@@ -73,12 +73,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self {
-            connect: seconds(10),
-            tls: seconds(10),
-            first_byte: seconds(15),
-            idle: seconds(10),
-        }
+        Self { connect: seconds(10), tls: seconds(10), first_byte: seconds(15), idle: seconds(10) }
     }
 }
 
@@ -136,16 +131,10 @@ impl UreqClient {
             .build();
         let tls = Arc::new(Tls::new(roots));
         let agent = |reach| {
-            let resolver = Resolving {
-                reach,
-                limit: timeouts.connect,
-            };
+            let resolver = Resolving { reach, limit: timeouts.connect };
             Agent::with_parts(config.clone(), connector(timeouts, tls.clone()), resolver)
         };
-        Self {
-            any: agent(Reach::Any),
-            public: agent(Reach::Public),
-        }
+        Self { any: agent(Reach::Any), public: agent(Reach::Public) }
     }
 }
 
@@ -157,12 +146,7 @@ impl Default for UreqClient {
 
 impl HttpClient for UreqClient {
     fn send(&self, outgoing: Outgoing) -> Result<Response<Body>, SendFailure> {
-        let Outgoing {
-            request,
-            max_body,
-            timeout,
-            reach,
-        } = outgoing;
+        let Outgoing { request, max_body, timeout, reach } = outgoing;
         let agent = match reach {
             Reach::Any => &self.any,
             Reach::Public => &self.public,
@@ -188,12 +172,7 @@ fn start(
     request: Request<impl AsSendBody>,
     timeout: Duration,
 ) -> Result<Response<ureq::Body>, ureq::Error> {
-    agent.run(
-        agent
-            .configure_request(request)
-            .timeout_global(Some(timeout))
-            .build(),
-    )
+    agent.run(agent.configure_request(request).timeout_global(Some(timeout)).build())
 }
 
 /// Refuses a head that is too large or says two things about the body's length: whoever reads it differently would see
@@ -208,11 +187,7 @@ fn check_head(headers: &HeaderMap) -> Result<(), TransportKind> {
     let sound = length.is_none_or(|value| digits(value.as_bytes()))
         && lengths.next().is_none()
         && (length.is_none() || !headers.contains_key(TRANSFER_ENCODING));
-    if sound {
-        Ok(())
-    } else {
-        Err(TransportKind::Protocol)
-    }
+    if sound { Ok(()) } else { Err(TransportKind::Protocol) }
 }
 
 /// Reads to the end, or to the first byte beyond `max`. Memory grows with what has come, not with what was promised.
@@ -220,9 +195,7 @@ fn read_body(mut body: impl Read, max: usize) -> Result<Vec<u8>, SendFailure> {
     let mut all = Zeroizing::new(Vec::new());
     let mut piece = Zeroizing::new([0_u8; READ_AT_ONCE]);
     loop {
-        let read = body
-            .read(piece.as_mut_slice())
-            .map_err(|error| failure(&ureq::Error::from(error)))?;
+        let read = body.read(piece.as_mut_slice()).map_err(|error| failure(&ureq::Error::from(error)))?;
         if read == 0 {
             return Ok(std::mem::take(&mut *all));
         }
@@ -236,8 +209,5 @@ fn read_body(mut body: impl Read, max: usize) -> Result<Vec<u8>, SendFailure> {
 
 /// A failure after the first byte may have gone.
 fn unknown(kind: TransportKind) -> SendFailure {
-    SendFailure {
-        delivery: Delivery::Unknown,
-        kind,
-    }
+    SendFailure { delivery: Delivery::Unknown, kind }
 }

@@ -74,30 +74,18 @@ fn read_request(stream: &mut impl Read) -> Option<String> {
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |n| n.parse().unwrap());
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     Some(head + std::str::from_utf8(&body).unwrap())
 }
 
 fn outgoing(request: Request<Body>) -> Outgoing {
-    Outgoing {
-        request,
-        max_body: 1024,
-        timeout: Duration::from_secs(20),
-        reach: Reach::Any,
-    }
+    Outgoing { request, max_body: 1024, timeout: Duration::from_secs(20), reach: Reach::Any }
 }
 
 fn post(url: &str) -> Outgoing {
-    outgoing(
-        Request::post(url)
-            .body(Body::from(b"grant_type=client_credentials".to_vec()))
-            .unwrap(),
-    )
+    outgoing(Request::post(url).body(Body::from(b"grant_type=client_credentials".to_vec())).unwrap())
 }
 
 fn get(url: &str) -> Outgoing {
@@ -106,12 +94,7 @@ fn get(url: &str) -> Outgoing {
 
 fn quick() -> Settings {
     let soon = Duration::from_millis(60);
-    Settings::default().with_timeouts(Timeouts {
-        connect: soon,
-        tls: soon,
-        first_byte: soon,
-        idle: soon,
-    })
+    Settings::default().with_timeouts(Timeouts { connect: soon, tls: soon, first_byte: soon, idle: soon })
 }
 
 fn failed(delivery: Delivery, kind: TransportKind) -> SendFailure {
@@ -125,16 +108,10 @@ fn unknown(kind: TransportKind) -> SendFailure {
 #[test]
 fn a_post_carries_its_body_and_nothing_that_was_not_asked_for() {
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-    let request = Request::post(server.url())
-        .header("accept", "application/json")
-        .header("authorization", "Basic eA==");
-    let answer = UreqClient::default()
-        .send(outgoing(request.body(Body::from(b"a=b".to_vec())).unwrap()))
-        .unwrap();
-    assert_eq!(
-        (answer.status().as_u16(), answer.body().expose()),
-        (200, b"ok".as_slice())
-    );
+    let request =
+        Request::post(server.url()).header("accept", "application/json").header("authorization", "Basic eA==");
+    let answer = UreqClient::default().send(outgoing(request.body(Body::from(b"a=b".to_vec())).unwrap())).unwrap();
+    assert_eq!((answer.status().as_u16(), answer.body().expose()), (200, b"ok".as_slice()));
     let mut lines: Vec<String> = server.seen()[0].split("\r\n").map(String::from).collect();
     assert_eq!(lines.remove(0), "0: POST /token HTTP/1.1");
     lines.sort();
@@ -153,45 +130,28 @@ fn a_post_carries_its_body_and_nothing_that_was_not_asked_for() {
 fn a_get_has_no_body_and_an_empty_post_says_so() {
     let server = Server::saying("HTTP/1.1 204 No Content\r\n\r\n");
     UreqClient::default().send(get(&server.url())).unwrap();
-    UreqClient::default()
-        .send(outgoing(Request::post(server.url()).body(Body::empty()).unwrap()))
-        .unwrap();
+    UreqClient::default().send(outgoing(Request::post(server.url()).body(Body::empty()).unwrap())).unwrap();
     let seen = server.seen();
-    assert!(
-        !seen[0].contains("content-length") && !seen[0].contains("transfer-encoding"),
-        "{seen:?}"
-    );
+    assert!(!seen[0].contains("content-length") && !seen[0].contains("transfer-encoding"), "{seen:?}");
     assert!(seen[1].contains("content-length: 0\r\n"), "{seen:?}");
 }
 
 #[test]
 fn a_status_that_says_no_is_an_answer() {
-    let server =
-        Server::saying("HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 4\r\n\r\nlate");
+    let server = Server::saying("HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 4\r\n\r\nlate");
     let answer = server.post().unwrap();
-    assert_eq!(
-        (answer.status().as_u16(), answer.body().expose()),
-        (503, b"late".as_slice())
-    );
+    assert_eq!((answer.status().as_u16(), answer.body().expose()), (503, b"late".as_slice()));
     assert_eq!(answer.headers()["retry-after"], "5");
 }
 
 #[test]
 fn a_whole_answer_leaves_the_connection_for_the_next_request() {
-    let server = Server::new(|_, stream| {
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-            .unwrap()
-    });
+    let server = Server::new(|_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap());
     let client = UreqClient::default();
     for _ in 0..3 {
         client.send(post(&server.url())).unwrap();
     }
-    assert!(
-        server.seen().iter().all(|request| request.starts_with("0: ")),
-        "{:?}",
-        server.seen()
-    );
+    assert!(server.seen().iter().all(|request| request.starts_with("0: ")), "{:?}", server.seen());
     assert_eq!(server.seen().len(), 3);
 }
 
@@ -200,8 +160,7 @@ fn tt_01_tt_02_ds_07_a_redirect_is_given_back_and_never_followed() {
     let elsewhere = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     for status in [301, 302, 303, 307, 308] {
         for location in [elsewhere.url(), format!("//127.0.0.1:{}/x", elsewhere.port)] {
-            let head =
-                format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+            let head = format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
             let server = Server::saying(head);
             let answer = server.post().unwrap();
             assert_eq!(answer.status().as_u16(), status);
@@ -216,13 +175,8 @@ fn tt_01_tt_02_ds_07_a_redirect_is_given_back_and_never_followed() {
 fn tls_server(certificate: &'static [u8], key: &'static [u8]) -> Server {
     let key = PrivateKeyDer::try_from(key).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let config = config
-        .with_no_client_auth()
-        .with_single_cert(vec![CertificateDer::from(certificate)], key)
-        .unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![CertificateDer::from(certificate)], key).unwrap();
     let config = Arc::new(config);
     Server::raw(move |number, stream, seen| {
         let connection = rustls::ServerConnection::new(config.clone()).unwrap();
@@ -235,18 +189,12 @@ fn tls_server(certificate: &'static [u8], key: &'static [u8]) -> Server {
 }
 
 const ROOT: &[u8] = include_bytes!("../../tests/tls/root.der");
-const GOOD: (&[u8], &[u8]) = (
-    include_bytes!("../../tests/tls/good.der"),
-    include_bytes!("../../tests/tls/good.key.der"),
-);
-const ELSEWHERE: (&[u8], &[u8]) = (
-    include_bytes!("../../tests/tls/elsewhere.der"),
-    include_bytes!("../../tests/tls/elsewhere.key.der"),
-);
-const EXPIRED: (&[u8], &[u8]) = (
-    include_bytes!("../../tests/tls/expired.der"),
-    include_bytes!("../../tests/tls/expired.key.der"),
-);
+const GOOD: (&[u8], &[u8]) =
+    (include_bytes!("../../tests/tls/good.der"), include_bytes!("../../tests/tls/good.key.der"));
+const ELSEWHERE: (&[u8], &[u8]) =
+    (include_bytes!("../../tests/tls/elsewhere.der"), include_bytes!("../../tests/tls/elsewhere.key.der"));
+const EXPIRED: (&[u8], &[u8]) =
+    (include_bytes!("../../tests/tls/expired.der"), include_bytes!("../../tests/tls/expired.key.der"));
 
 #[test]
 fn tt_05_a_certificate_is_checked_before_anything_is_sent() {
@@ -263,17 +211,10 @@ fn tt_05_a_certificate_is_checked_before_anything_is_sent() {
         (tls_server(ELSEWHERE.0, ELSEWHERE.1), &trusting),
         (tls_server(EXPIRED.0, EXPIRED.1), &trusting),
         (tls_server(GOOD.0, GOOD.1), &UreqClient::default()),
-        (
-            Server::raw(|_, mut stream, _| drop(stream.write_all(b"HTTP/1.1 400 Plain\r\n\r\n"))),
-            &trusting,
-        ),
+        (Server::raw(|_, mut stream, _| drop(stream.write_all(b"HTTP/1.1 400 Plain\r\n\r\n"))), &trusting),
     ] {
         assert_eq!(client.send(post(&url(&server))).unwrap_err(), refused);
-        assert_eq!(
-            server.seen(),
-            Vec::<String>::new(),
-            "nothing was sent, in plain text least of all"
-        );
+        assert_eq!(server.seen(), Vec::<String>::new(), "nothing was sent, in plain text least of all");
     }
 }
 
@@ -288,11 +229,7 @@ fn tt_07_an_answer_that_breaks_off_is_no_answer() {
     ];
     for bytes in cut {
         let server = Server::saying(bytes);
-        assert_eq!(
-            server.post().unwrap_err(),
-            unknown(TransportKind::Reset),
-            "{bytes:?}"
-        );
+        assert_eq!(server.post().unwrap_err(), unknown(TransportKind::Reset), "{bytes:?}");
         assert_eq!(server.seen().len(), 1, "sent once only: {bytes:?}");
     }
 }
@@ -334,17 +271,10 @@ fn tt_07_bytes_after_an_answer_are_never_taken_for_the_next_one() {
 fn tt_07_a_connection_with_a_body_beyond_the_limit_is_not_used_again() {
     let server = Server::new(|number, stream| {
         let length = if number == 0 { 5000 } else { 2 };
-        let _ = write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{}",
-            "x".repeat(length)
-        );
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{}", "x".repeat(length));
     });
     let client = UreqClient::default();
-    assert_eq!(
-        client.send(post(&server.url())).unwrap_err(),
-        unknown(TransportKind::TooLarge)
-    );
+    assert_eq!(client.send(post(&server.url())).unwrap_err(), unknown(TransportKind::TooLarge));
     assert_eq!(client.send(post(&server.url())).unwrap().body().expose(), b"xx");
     assert!(server.seen()[1].starts_with("1: "));
 }
@@ -364,11 +294,7 @@ fn tt_09_a_body_with_two_lengths_or_none_that_is_a_number_is_refused() {
         "content-length: 99999999999999999999",
     ] {
         let server = Server::saying(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n2\r\nok\r\n0\r\n\r\n"));
-        assert_eq!(
-            server.post().unwrap_err(),
-            unknown(TransportKind::Protocol),
-            "{fields}"
-        );
+        assert_eq!(server.post().unwrap_err(), unknown(TransportKind::Protocol), "{fields}");
     }
 }
 
@@ -377,38 +303,20 @@ fn tt_10_a_chunk_size_beyond_all_numbers_is_refused() {
     for size in ["ffffffffffffffff1", "-1", "0x2", "", "zz"] {
         let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         let server = Server::saying(format!("{head}{size}\r\nok\r\n0\r\n\r\n"));
-        assert_eq!(
-            server.post().unwrap_err(),
-            unknown(TransportKind::Protocol),
-            "{size}"
-        );
+        assert_eq!(server.post().unwrap_err(), unknown(TransportKind::Protocol), "{size}");
     }
 }
 
 #[test]
 fn tt_11_ds_05_a_head_is_bounded() {
     let with = |count: usize, length: usize| {
-        let fields: String = (0..count)
-            .map(|n| format!("x-{n}: {}\r\n", "v".repeat(length)))
-            .collect();
+        let fields: String = (0..count).map(|n| format!("x-{n}: {}\r\n", "v".repeat(length))).collect();
         Server::saying(format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{fields}\r\n")).post()
     };
     assert!(with(99, 1).is_ok());
     assert!(with(1, 60 * 1024).is_ok());
-    for (count, length) in [
-        (100, 1),
-        (127, 1),
-        (200, 1),
-        (10_000, 1),
-        (1, 64 * 1024),
-        (1, 70_000),
-        (1, 1 << 20),
-    ] {
-        assert_eq!(
-            with(count, length).unwrap_err(),
-            unknown(TransportKind::TooLarge),
-            "{count} of {length}"
-        );
+    for (count, length) in [(100, 1), (127, 1), (200, 1), (10_000, 1), (1, 64 * 1024), (1, 70_000), (1, 1 << 20)] {
+        assert_eq!(with(count, length).unwrap_err(), unknown(TransportKind::TooLarge), "{count} of {length}");
     }
 }
 
@@ -422,24 +330,16 @@ fn tt_11_interim_answers_without_end_are_cut_off() {
         }
     });
     assert_eq!(server.post().unwrap_err(), unknown(TransportKind::TooLarge));
-    let server =
-        Server::saying("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let server = Server::saying("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(server.post().unwrap().status().as_u16(), 200);
 }
 
 #[test]
 fn tt_11_what_is_not_http_is_told_so() {
-    for bytes in [
-        "SSH-2.0-OpenSSH_9.9\r\n",
-        "HTTP/9.9 200 OK\r\n\r\n",
-        "HTTP/1.1 099 Low\r\n\r\n",
-        "\0\0\0\0\0\0\0\0\0\0\r\n",
-    ] {
-        assert_eq!(
-            Server::saying(bytes).post().unwrap_err(),
-            unknown(TransportKind::Protocol),
-            "{bytes:?}"
-        );
+    for bytes in
+        ["SSH-2.0-OpenSSH_9.9\r\n", "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 099 Low\r\n\r\n", "\0\0\0\0\0\0\0\0\0\0\r\n"]
+    {
+        assert_eq!(Server::saying(bytes).post().unwrap_err(), unknown(TransportKind::Protocol), "{bytes:?}");
     }
 }
 
@@ -458,19 +358,13 @@ fn tt_13_tt_16_a_proxy_in_the_environment_is_not_used() {
     const URL: &str = "GRANTFLOW_TEST_URL";
     if let Ok(url) = std::env::var(URL) {
         // The child: whatever the environment says, the request goes straight to its host.
-        assert_eq!(
-            UreqClient::default().send(post(&url)).unwrap().body().expose(),
-            b"direct"
-        );
+        assert_eq!(UreqClient::default().send(post(&url)).unwrap().body().expose(), b"direct");
         return;
     }
     let proxy = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nproxy");
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\ndirect");
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args([
-        "transport::tests::tt_13_tt_16_a_proxy_in_the_environment_is_not_used",
-        "--exact",
-    ]);
+    child.args(["transport::tests::tt_13_tt_16_a_proxy_in_the_environment_is_not_used", "--exact"]);
     child.env(URL, server.url());
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         let proxy = format!("http://user:pass@127.0.0.1:{}", proxy.port);
@@ -478,11 +372,7 @@ fn tt_13_tt_16_a_proxy_in_the_environment_is_not_used() {
     }
     child.env_remove("NO_PROXY").env_remove("no_proxy");
     let output = child.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!((server.seen().len(), proxy.seen().len()), (1, 0));
 }
 
@@ -501,70 +391,39 @@ fn tt_15_a_host_that_a_remote_party_named_is_reached_at_public_addresses_only() 
 
 #[test]
 fn tt_15_an_open_connection_does_not_lead_around_the_rule() {
-    let server = Server::new(|_, stream| {
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-            .unwrap()
-    });
+    let server = Server::new(|_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap());
     let client = UreqClient::default();
     client.send(get(&server.url())).unwrap();
     let mut again = get(&server.url());
     again.reach = Reach::Public;
-    assert_eq!(
-        client.send(again).unwrap_err().kind,
-        TransportKind::ForbiddenAddress
-    );
+    assert_eq!(client.send(again).unwrap_err().kind, TransportKind::ForbiddenAddress);
     assert_eq!(server.seen().len(), 1);
 }
 
 #[test]
 fn ds_01_a_body_is_cut_off_at_its_limit() {
-    let head = |length: usize| {
-        format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{}",
-            "x".repeat(length)
-        )
-    };
+    let head = |length: usize| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{}", "x".repeat(length));
     assert_eq!(Server::saying(head(1024)).post().unwrap().body().len(), 1024);
     for length in [1025, 102_400] {
-        assert_eq!(
-            Server::saying(head(length)).post().unwrap_err(),
-            unknown(TransportKind::TooLarge),
-            "{length}"
-        );
+        assert_eq!(Server::saying(head(length)).post().unwrap_err(), unknown(TransportKind::TooLarge), "{length}");
     }
     let mut none = post(&Server::saying(head(1)).url());
     none.max_body = 0;
-    assert_eq!(
-        UreqClient::default().send(none).unwrap_err(),
-        unknown(TransportKind::TooLarge)
-    );
+    assert_eq!(UreqClient::default().send(none).unwrap_err(), unknown(TransportKind::TooLarge));
 }
 
 #[test]
 fn ds_01_a_body_without_end_is_cut_off() {
-    for head in [
-        "",
-        "transfer-encoding: chunked\r\n",
-        "content-length: 18446744073709551615\r\n",
-    ] {
+    for head in ["", "transfer-encoding: chunked\r\n", "content-length: 18446744073709551615\r\n"] {
         let server = Server::new(move |_, stream| {
             let _ = write!(stream, "HTTP/1.1 200 OK\r\n{head}\r\n");
-            while stream
-                .write_all(b"400\r\n")
-                .and_then(|()| stream.write_all(&[b'x'; 0x400]))
-                .is_ok()
-            {
+            while stream.write_all(b"400\r\n").and_then(|()| stream.write_all(&[b'x'; 0x400])).is_ok() {
                 if stream.write_all(b"\r\n").is_err() {
                     break;
                 }
             }
         });
-        assert_eq!(
-            server.post().unwrap_err(),
-            unknown(TransportKind::TooLarge),
-            "{head}"
-        );
+        assert_eq!(server.post().unwrap_err(), unknown(TransportKind::TooLarge), "{head}");
     }
 }
 
@@ -584,26 +443,17 @@ fn ds_06_each_phase_has_a_deadline() {
         drop(stream);
     });
     // No first byte.
-    assert_eq!(
-        client.send(post(&silent.url())).unwrap_err(),
-        unknown(TransportKind::Timeout)
-    );
+    assert_eq!(client.send(post(&silent.url())).unwrap_err(), unknown(TransportKind::Timeout));
     // No TLS.
     let tls = format!("https://127.0.0.1:{}/", silent.port);
-    assert_eq!(
-        client.send(post(&tls)).unwrap_err(),
-        failed(Delivery::NotSent, TransportKind::Timeout)
-    );
+    assert_eq!(client.send(post(&tls)).unwrap_err(), failed(Delivery::NotSent, TransportKind::Timeout));
     // Then silence.
     let stops = Server::new(move |_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf");
         thread::sleep(pause);
         let _ = stream.shutdown(Shutdown::Both);
     });
-    assert_eq!(
-        client.send(post(&stops.url())).unwrap_err(),
-        unknown(TransportKind::Timeout)
-    );
+    assert_eq!(client.send(post(&stops.url())).unwrap_err(), unknown(TransportKind::Timeout));
 }
 
 #[test]
@@ -616,22 +466,13 @@ fn ds_06_a_slow_drip_ends_with_the_whole_deadline() {
     });
     let mut slow = post(&drip.url());
     slow.timeout = Duration::from_millis(100);
-    assert_eq!(
-        UreqClient::default().send(slow).unwrap_err(),
-        unknown(TransportKind::Timeout)
-    );
+    assert_eq!(UreqClient::default().send(slow).unwrap_err(), unknown(TransportKind::Timeout));
 }
 
 #[test]
 fn where_nobody_listens_nothing_is_sent() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let refused = UreqClient::default()
-        .send(post(&format!("http://127.0.0.1:{port}/")))
-        .unwrap_err();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let refused = UreqClient::default().send(post(&format!("http://127.0.0.1:{port}/"))).unwrap_err();
     assert_eq!(refused, failed(Delivery::NotSent, TransportKind::Connect));
 }
 
@@ -652,24 +493,17 @@ fn lb_14_no_log_of_any_level_shows_what_is_secret() {
             true
         }
         fn log(&self, record: &log::Record<'_>) {
-            LINES
-                .get_or_init(Mutex::default)
-                .lock()
-                .unwrap()
-                .push_str(&format!("{}\n", record.args()));
+            LINES.get_or_init(Mutex::default).lock().unwrap().push_str(&format!("{}\n", record.args()));
         }
         fn flush(&self) {}
     }
     log::set_logger(&Lines).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
-    let server = Server::saying(
-        "HTTP/1.1 200 OK\r\ncontent-length: 15\r\nx-token: CANARY-4\r\n\r\n{\"t\":\"CANARY-3\"",
-    );
+    let server =
+        Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 15\r\nx-token: CANARY-4\r\n\r\n{\"t\":\"CANARY-3\"");
     let request = Request::post(server.url()).header("authorization", "Basic CANARY-1");
     let body = Body::from(b"code=CANARY-2".to_vec());
-    UreqClient::default()
-        .send(outgoing(request.body(body).unwrap()))
-        .unwrap();
+    UreqClient::default().send(outgoing(request.body(body).unwrap())).unwrap();
     let lines = LINES.get_or_init(Mutex::default).lock().unwrap().clone();
     assert!(lines.contains("127.0.0.1"), "something is logged");
     assert!(!lines.contains("CANARY"), "{lines}");

@@ -27,10 +27,7 @@ pub(super) struct Tls {
 
 impl Tls {
     pub(super) fn new(roots: Vec<Vec<u8>>) -> Self {
-        Self {
-            roots,
-            config: Mutex::new(None),
-        }
+        Self { roots, config: Mutex::new(None) }
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
@@ -43,12 +40,7 @@ impl Tls {
         let verifier = Arc::new(Verifier::new_with_extra_roots(roots, provider.clone())?);
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         // rustls calls every verifier of another crate dangerous; this one is the operating system's.
-        let config = Arc::new(
-            config
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-                .with_no_client_auth(),
-        );
+        let config = Arc::new(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
         *held = Some(config.clone());
         Ok(config)
     }
@@ -56,9 +48,7 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls")
-            .field("roots", &self.roots.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Tls").field("roots", &self.roots.len()).finish_non_exhaustive()
     }
 }
 
@@ -69,11 +59,7 @@ pub(super) struct Securing(pub(super) Arc<Tls>);
 impl<In: Transport> Connector<In> for Securing {
     type Out = Either<In, Secured<In>>;
 
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, Error> {
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
         let Some(inner) = chained else { return Ok(None) };
         if !details.needs_tls() {
             return Ok(Some(Either::A(inner)));
@@ -85,23 +71,15 @@ impl<In: Transport> Connector<In> for Securing {
         let mut socket = TransportAdapter::new(inner, details.current_time.clone());
         socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket)?;
-        let buffers = LazyBuffers::new(
-            details.config.input_buffer_size(),
-            details.config.output_buffer_size(),
-        );
-        Ok(Some(Either::B(Secured {
-            buffers,
-            stream: StreamOwned::new(connection, socket),
-        })))
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Either::B(Secured { buffers, stream: StreamOwned::new(connection, socket) })))
     }
 }
 
 /// The host of a URL, without the brackets of an IPv6 literal.
 pub(super) fn host(uri: &Uri) -> &str {
     let host = uri.host().unwrap_or_default();
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// A connection within TLS.
@@ -141,8 +119,6 @@ impl<T: Transport> Transport for Secured<T> {
 
 impl<T: Transport> fmt::Debug for Secured<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secured")
-            .field("inner", self.stream.sock.get_ref())
-            .finish_non_exhaustive()
+        f.debug_struct("Secured").field("inner", self.stream.sock.get_ref()).finish_non_exhaustive()
     }
 }

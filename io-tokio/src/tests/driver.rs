@@ -7,8 +7,8 @@ use grantflow_core::error::{ConfigError, Delivery, Error, ProviderError, SendFai
 use grantflow_core::http::{Body, Reach};
 use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::machine::{
-    COMPLETE, Context, Effect, Event, EventKind, FAILED, Machine, Observer, Outgoing, READY, Redirect,
-    STOPPED, SignRequest, StateId, Step, Table, Transition, UserCode,
+    COMPLETE, Context, Effect, Event, EventKind, FAILED, Machine, Observer, Outgoing, READY, Redirect, STOPPED,
+    SignRequest, StateId, Step, Table, Transition, UserCode,
 };
 use grantflow_core::{Secret, Timestamp};
 
@@ -22,18 +22,11 @@ struct Script {
     seen: Vec<(EventKind, Timestamp)>,
 }
 
-static TABLE: Table = Table {
-    machine: "script",
-    states: &[],
-    rows: &[],
-};
+static TABLE: Table = Table { machine: "script", states: &[], rows: &[] };
 
 impl Script {
     fn new(effects: impl IntoIterator<Item = Effect>) -> Self {
-        Self {
-            effects: effects.into_iter().collect(),
-            seen: Vec::new(),
-        }
+        Self { effects: effects.into_iter().collect(), seen: Vec::new() }
     }
 
     fn kinds(&self) -> Vec<EventKind> {
@@ -59,13 +52,7 @@ impl Machine for Script {
         }
         if let Some(observer) = cx.observer.as_deref_mut() {
             let (event, finding) = (event.kind(), STOPPED);
-            observer.transition(&Transition {
-                machine: "script",
-                from: READY,
-                event,
-                finding,
-                to: COMPLETE,
-            });
+            observer.transition(&Transition { machine: "script", from: READY, event, finding, to: COMPLETE });
         }
         match self.effects.pop_front() {
             Some(effect) => Ok(Step::Do(effect)),
@@ -79,15 +66,8 @@ impl Machine for Script {
 }
 
 fn outgoing() -> Outgoing {
-    let request = http::Request::get("http://127.0.0.1:9/")
-        .body(Body::empty())
-        .unwrap();
-    Outgoing {
-        request,
-        max_body: 10,
-        timeout: Duration::from_secs(30),
-        reach: Reach::Any,
-    }
+    let request = http::Request::get("http://127.0.0.1:9/").body(Body::empty()).unwrap();
+    Outgoing { request, max_body: 10, timeout: Duration::from_secs(30), reach: Reach::Any }
 }
 
 /// A client of the user's own.
@@ -129,11 +109,7 @@ fn redirect() -> Redirect {
 
 fn sign() -> Effect {
     let message = Secret::from(b"m".to_vec());
-    Effect::Sign(SignRequest {
-        key_id: "k".into(),
-        algorithm: SignatureAlgorithm::Es256,
-        message,
-    })
+    Effect::Sign(SignRequest { key_id: "k".into(), algorithm: SignatureAlgorithm::Es256, message })
 }
 
 #[tokio::test]
@@ -141,17 +117,11 @@ async fn each_effect_is_answered_with_one_event() {
     let clock = ManualClock::jumping(NOW);
     let driver = Driver::with_client(Mine(b"{}".to_vec())).with_clock(clock);
     let later = NOW.plus(Duration::from_secs(5));
-    let effects = [
-        Effect::Send(outgoing()),
-        Effect::Sleep { until: later },
-        sign(),
-        Effect::ShowUserCode(code()),
-    ];
+    let effects = [Effect::Send(outgoing()), Effect::Sleep { until: later }, sign(), Effect::ShowUserCode(code())];
     let mut machine = Script::new(effects);
     let shown = Arc::new(Mutex::new(String::new()));
     let screen = shown.clone();
-    let mut person =
-        DevicePerson::new(move |code: &UserCode| screen.lock().unwrap().push_str(code.user_code.expose()));
+    let mut person = DevicePerson::new(move |code: &UserCode| screen.lock().unwrap().push_str(code.user_code.expose()));
     let first = driver.run(&mut machine, Event::Start, &mut person).await.unwrap();
     let expected = [
         (EventKind::Start, NOW),
@@ -162,10 +132,7 @@ async fn each_effect_is_answered_with_one_event() {
     ];
     assert_eq!(machine.seen, expected);
     assert_eq!(*shown.lock().unwrap(), "WDJB-MJHT");
-    let second = driver
-        .run(&mut Script::new([]), Event::Start, &mut Nobody)
-        .await
-        .unwrap();
+    let second = driver.run(&mut Script::new([]), Event::Start, &mut Nobody).await.unwrap();
     assert_ne!(first, second, "random");
 }
 
@@ -174,23 +141,12 @@ async fn failures_become_events_and_do_not_end_the_loop() {
     struct Broken;
     impl HttpClient for Broken {
         fn send(&self, _: Outgoing) -> Pending<'_, Result<http::Response<Body>, SendFailure>> {
-            Box::pin(async {
-                Err(SendFailure {
-                    delivery: Delivery::NotSent,
-                    kind: TransportKind::Dns,
-                })
-            })
+            Box::pin(async { Err(SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Dns }) })
         }
     }
     let mut machine = Script::new([Effect::Send(outgoing()), Effect::Send(outgoing())]);
-    Driver::with_client(Broken)
-        .run(&mut machine, Event::Resume, &mut Nobody)
-        .await
-        .unwrap();
-    assert_eq!(
-        machine.kinds(),
-        [EventKind::Resume, EventKind::SendFailed, EventKind::SendFailed]
-    );
+    Driver::with_client(Broken).run(&mut machine, Event::Resume, &mut Nobody).await.unwrap();
+    assert_eq!(machine.kinds(), [EventKind::Resume, EventKind::SendFailed, EventKind::SendFailed]);
 }
 
 #[tokio::test]
@@ -202,11 +158,7 @@ async fn a_signer_signs() {
         }
     }
     let mut machine = Script::new([sign()]);
-    Driver::with_client(Silent)
-        .with_signer(Key)
-        .run(&mut machine, Event::Start, &mut Nobody)
-        .await
-        .unwrap();
+    Driver::with_client(Silent).with_signer(Key).run(&mut machine, Event::Start, &mut Nobody).await.unwrap();
     assert_eq!(machine.kinds(), [EventKind::Start, EventKind::Signed]);
 }
 
@@ -214,10 +166,7 @@ async fn a_signer_signs() {
 async fn where_a_person_is_needed_and_there_is_none_the_flow_is_cancelled_and_says_why() {
     for effect in [Effect::Redirect(redirect()), Effect::ShowUserCode(code())] {
         let mut machine = Script::new([effect]);
-        let error = Driver::with_client(Silent)
-            .run(&mut machine, Event::Start, &mut Nobody)
-            .await
-            .unwrap_err();
+        let error = Driver::with_client(Silent).run(&mut machine, Event::Start, &mut Nobody).await.unwrap_err();
         assert!(matches!(error, Error::Config(ConfigError::Missing(_))), "{error}");
         assert_eq!(machine.kinds(), [EventKind::Start, EventKind::Cancel]);
     }
@@ -227,10 +176,7 @@ async fn where_a_person_is_needed_and_there_is_none_the_flow_is_cancelled_and_sa
 async fn ds_01_ds_06_a_client_of_somebody_else_is_held_to_the_bounds() {
     for (length, expected) in [(10, EventKind::Response), (11, EventKind::SendFailed)] {
         let mut machine = Script::new([Effect::Send(outgoing())]);
-        Driver::with_client(Mine(vec![b'x'; length]))
-            .run(&mut machine, Event::Start, &mut Nobody)
-            .await
-            .unwrap();
+        Driver::with_client(Mine(vec![b'x'; length])).run(&mut machine, Event::Start, &mut Nobody).await.unwrap();
         assert_eq!(machine.kinds()[1], expected, "{length} bytes");
     }
     let clock = ManualClock::new(NOW);
@@ -252,14 +198,7 @@ async fn an_observer_is_told() {
     }
     let count = Arc::new(Mutex::new(Count(0)));
     let driver = Driver::with_client(Mine(Vec::new())).with_observer(count.clone());
-    driver
-        .run(
-            &mut Script::new([Effect::Send(outgoing())]),
-            Event::Start,
-            &mut Nobody,
-        )
-        .await
-        .unwrap();
+    driver.run(&mut Script::new([Effect::Send(outgoing())]), Event::Start, &mut Nobody).await.unwrap();
     assert_eq!(count.lock().unwrap().0, 2);
 }
 
@@ -290,10 +229,7 @@ async fn fl_35_a_dropped_run_leaves_nothing_behind() {
     assert!(matches!(running, Either::Right(())));
     assert_eq!(count.load(Ordering::SeqCst), 0);
     // No lock is left held: another flow runs.
-    driver
-        .run(&mut Script::new([]), Event::Start, &mut Nobody)
-        .await
-        .unwrap();
+    driver.run(&mut Script::new([]), Event::Start, &mut Nobody).await.unwrap();
 }
 
 #[tokio::test]
@@ -303,15 +239,8 @@ async fn flows_run_side_by_side_and_can_be_spawned() {
         let driver = driver.clone();
         tokio::spawn(async move {
             let until = NOW.plus(Duration::from_secs(1));
-            let effects = [
-                Effect::Send(outgoing()),
-                Effect::Sleep { until },
-                Effect::Send(outgoing()),
-            ];
-            driver
-                .run(&mut Script::new(effects), Event::Start, &mut Nobody)
-                .await
-                .unwrap()
+            let effects = [Effect::Send(outgoing()), Effect::Sleep { until }, Effect::Send(outgoing())];
+            driver.run(&mut Script::new(effects), Event::Start, &mut Nobody).await.unwrap()
         })
     });
     for run in runs.collect::<Vec<_>>() {

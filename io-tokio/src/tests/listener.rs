@@ -3,9 +3,7 @@ use std::time::Duration;
 
 use grantflow_core::callback::CallbackParams;
 use grantflow_core::error::{ConfigError, Error, Expired};
-use grantflow_core::loopback::{
-    HEADER_DEADLINE, Host, MAX_CONNECTIONS, Pages, Place, ResponseMode, STANDALONE_WAIT,
-};
+use grantflow_core::loopback::{HEADER_DEADLINE, Host, MAX_CONNECTIONS, Pages, Place, ResponseMode, STANDALONE_WAIT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -19,9 +17,7 @@ pub(super) async fn listener() -> RedirectListener {
 }
 
 async fn listener_for(mode: ResponseMode) -> RedirectListener {
-    RedirectListener::bind(&Place::default(), mode, Pages::default())
-        .await
-        .unwrap()
+    RedirectListener::bind(&Place::default(), mode, Pages::default()).await.unwrap()
 }
 
 pub(super) fn address(uri: &str) -> SocketAddr {
@@ -39,10 +35,7 @@ pub(super) async fn say(uri: &str, bytes: &[u8]) -> String {
 pub(super) fn get(uri: &str) -> String {
     let url = Url::parse(uri).unwrap();
     let target = &url[url::Position::BeforePath..];
-    format!(
-        "GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n",
-        &url[url::Position::BeforeHost..url::Position::AfterPort]
-    )
+    format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", &url[url::Position::BeforeHost..url::Position::AfterPort])
 }
 
 pub(super) async fn browse(uri: &str) -> String {
@@ -50,10 +43,7 @@ pub(super) async fn browse(uri: &str) -> String {
 }
 
 pub(super) fn status(answer: &str) -> u16 {
-    answer
-        .get(9..12)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0)
+    answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 /// What a listener waits for while `others` call; the listener must not be done before they are.
@@ -75,22 +65,13 @@ async fn heard_after(
 async fn lb_01_lb_02_only_loopback_literals_are_bound() {
     for host in [Host::Either, Host::Ipv4, Host::Localhost] {
         let place = Place::default().with_host(host);
-        let listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default())
-            .await
-            .unwrap();
+        let listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default()).await.unwrap();
         for socket in &listener.sockets {
             let address = socket.local_addr().unwrap();
-            assert!(
-                [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&address.ip())
-            );
-            assert!(
-                address.port() >= 1024 && listener.redirect_uri().contains(&format!(":{}/", address.port()))
-            );
+            assert!([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&address.ip()));
+            assert!(address.port() >= 1024 && listener.redirect_uri().contains(&format!(":{}/", address.port())));
         }
-        assert_eq!(
-            host == Host::Localhost,
-            listener.redirect_uri().starts_with("http://localhost:")
-        );
+        assert_eq!(host == Host::Localhost, listener.redirect_uri().starts_with("http://localhost:"));
     }
     assert!(listener().await.redirect_uri().starts_with("http://127.0.0.1:"));
 }
@@ -108,29 +89,19 @@ async fn lb_03_localhost_needs_the_port_on_both_families() {
     let squatter = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
     let port = squatter.local_addr().unwrap().port();
     let place = Place::default().with_host(Host::Localhost).with_ports([port]);
-    let error = RedirectListener::bind(&place, ResponseMode::Query, Pages::default())
-        .await
-        .unwrap_err();
+    let error = RedirectListener::bind(&place, ResponseMode::Query, Pages::default()).await.unwrap_err();
     assert_eq!(error, Error::Config(ConfigError::PortInUse(port)));
     drop(squatter);
-    let listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default())
-        .await
-        .unwrap();
+    let listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default()).await.unwrap();
     assert_eq!(listener.sockets.len(), 2);
 }
 
 #[tokio::test]
 async fn fl_42_either_family_alone_is_enough() {
-    let hosts = if has_ipv6().await {
-        &[Host::Ipv4, Host::Ipv6][..]
-    } else {
-        &[Host::Ipv4]
-    };
+    let hosts = if has_ipv6().await { &[Host::Ipv4, Host::Ipv6][..] } else { &[Host::Ipv4] };
     for host in hosts {
         let place = Place::default().with_host(*host);
-        let mut listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default())
-            .await
-            .unwrap();
+        let mut listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default()).await.unwrap();
         let uri = format!("{}?code=c&state=s", listener.redirect_uri());
         let browser = tokio::spawn(async move { browse(&uri).await });
         let (callback, responder) = listener.wait_for(STANDALONE_WAIT).await.unwrap();
@@ -150,26 +121,14 @@ async fn lb_04_lb_05_lb_09_ar_20_ar_28_what_is_no_callback_is_answered_and_the_w
         (good.replace(&host, "Host: evil.test"), 421),
         (good.replace(&host, "X: y"), 400),
         (good.replace(&host, &format!("{host}\r\n{host}")), 400),
-        (
-            good.replace(
-                &host,
-                &format!("{host}\r\nSec-Fetch-Mode: cors\r\nOrigin: https://evil.test"),
-            ),
-            403,
-        ),
+        (good.replace(&host, &format!("{host}\r\nSec-Fetch-Mode: cors\r\nOrigin: https://evil.test")), 403),
         (good.replace("/callback", "/"), 404),
         (good.replace("/callback", "/favicon.ico"), 404),
         (good.replacen("GET", "POST", 1), 405),
         (good.replacen("GET", "HEAD", 1), 405),
         (good.replacen("GET", "OPTIONS", 1), 405),
-        (
-            format!("GET /callback?{} HTTP/1.1\r\n", "x".repeat(64 * 1024)),
-            414,
-        ),
-        (
-            format!("GET /callback HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1024 * 1024)),
-            431,
-        ),
+        (format!("GET /callback?{} HTTP/1.1\r\n", "x".repeat(64 * 1024)), 414),
+        (format!("GET /callback HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1024 * 1024)), 431),
         (String::from("GET /callback?code=c\r\n"), 400),
         (String::from("\u{16}\u{3}\u{1}"), 400),
         (String::from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 400),
@@ -191,10 +150,7 @@ async fn lb_04_lb_05_lb_09_ar_20_ar_28_what_is_no_callback_is_answered_and_the_w
     assert!(callback.state().unwrap().matches("s"));
     responder.success().await;
     let page = told.await.unwrap();
-    assert!(
-        page.contains("Code received! You may now close this window"),
-        "{page}"
-    );
+    assert!(page.contains("Code received! You may now close this window"), "{page}");
 }
 
 #[tokio::test]
@@ -242,15 +198,9 @@ async fn lb_08_many_slow_connections_do_not_delay_the_real_one() {
     // What is still open is answered and closed when its time is up.
     let waiting = listener.wait(until, &clock);
     tokio::pin!(waiting);
-    assert!(matches!(
-        race(waiting.as_mut(), settled()).await,
-        Either::Right(())
-    ));
+    assert!(matches!(race(waiting.as_mut(), settled()).await, Either::Right(())));
     manual.advance(HEADER_DEADLINE);
-    assert!(matches!(
-        race(waiting.as_mut(), settled()).await,
-        Either::Right(())
-    ));
+    assert!(matches!(race(waiting.as_mut(), settled()).await, Either::Right(())));
     let mut last = slow.pop().unwrap();
     let mut answer = [0; 12];
     last.read_exact(&mut answer).await.unwrap();
@@ -269,11 +219,7 @@ async fn a_26_an_idle_connection_and_other_tasks_do_not_wait() {
     let browser = tokio::spawn({
         let uri = format!("{uri}?code=c&state=s");
         async move {
-            assert_eq!(
-                other.await.unwrap(),
-                7,
-                "another task makes progress while the listener waits"
-            );
+            assert_eq!(other.await.unwrap(), 7, "another task makes progress while the listener waits");
             browse(&uri).await
         }
     });
@@ -303,17 +249,10 @@ async fn a_23_a_request_in_many_pieces_is_heard() {
 
 #[tokio::test]
 async fn a_25_a_fixed_port_can_be_used_twice_in_a_row_and_is_closed_in_between() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let place = Place::standalone().with_ports([port]);
     for _ in 0..2 {
-        let mut listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default())
-            .await
-            .unwrap();
+        let mut listener = RedirectListener::bind(&place, ResponseMode::Query, Pages::default()).await.unwrap();
         let uri = format!("{}?code=c&state=s", listener.redirect_uri());
         let browser = tokio::spawn(async move { browse(&uri).await });
         let (_, responder) = listener.wait_for(STANDALONE_WAIT).await.unwrap();
@@ -321,10 +260,7 @@ async fn a_25_a_fixed_port_can_be_used_twice_in_a_row_and_is_closed_in_between()
         responder.success().await;
         assert_eq!(status(&browser.await.unwrap()), 200);
         drop(listener);
-        assert!(
-            TcpStream::connect(("127.0.0.1", port)).await.is_err(),
-            "closed at once"
-        );
+        assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err(), "closed at once");
     }
     assert_eq!(Place::standalone().ports(), [8080]);
     assert_eq!(STANDALONE_WAIT, Duration::from_secs(120));
@@ -335,23 +271,15 @@ async fn lb_12_fl_41_a_port_that_is_taken_is_named_and_the_next_is_tried() {
     let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let second = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let ports = [&first, &second].map(|socket| socket.local_addr().unwrap().port());
-    let bind = |place: Place| async move {
-        RedirectListener::bind(&place, ResponseMode::Query, Pages::default()).await
-    };
+    let bind =
+        |place: Place| async move { RedirectListener::bind(&place, ResponseMode::Query, Pages::default()).await };
     let error = bind(Place::default().with_ports(ports)).await.unwrap_err();
     assert_eq!(error, Error::Config(ConfigError::PortInUse(ports[0])));
     let listener = bind(Place::default().with_ports([ports[0], 0])).await.unwrap();
-    assert!(
-        !ports
-            .iter()
-            .any(|port| listener.redirect_uri().contains(&format!(":{port}/")))
-    );
+    assert!(!ports.iter().any(|port| listener.redirect_uri().contains(&format!(":{port}/"))));
     drop(second);
     let listener = bind(Place::default().with_ports(ports)).await.unwrap();
-    assert_eq!(
-        listener.redirect_uri(),
-        format!("http://127.0.0.1:{}/callback", ports[1])
-    );
+    assert_eq!(listener.redirect_uri(), format!("http://127.0.0.1:{}/callback", ports[1]));
     // And nobody else can share what is listened on.
     let error = bind(Place::default().with_ports([ports[1]])).await.unwrap_err();
     assert_eq!(error, Error::Config(ConfigError::PortInUse(ports[1])));
@@ -368,10 +296,7 @@ async fn fl_37_a_25_the_wait_ends_when_its_time_is_up() {
     assert_eq!(waited.unwrap_err(), Error::Expired(Expired::Callback));
     assert_eq!(seconds, 300);
     drop(listener);
-    assert!(
-        TcpStream::connect(address(&uri)).await.is_err(),
-        "fl_38: nobody is there any more"
-    );
+    assert!(TcpStream::connect(address(&uri)).await.is_err(), "fl_38: nobody is there any more");
 }
 
 #[tokio::test]
@@ -397,19 +322,12 @@ async fn lb_11_after_success_the_port_is_closed_even_to_a_connection_that_is_kep
     let (_, responder) = listener.wait_for(STANDALONE_WAIT).await.unwrap();
     let finished = tokio::spawn(responder.success());
     let answer = super::rest(&mut browser).await;
-    assert!(
-        answer.contains("\r\nConnection: close\r\n"),
-        "and it was closed: {answer}"
-    );
+    assert!(answer.contains("\r\nConnection: close\r\n"), "and it was closed: {answer}");
     drop(browser);
     finished.await.unwrap();
     drop(listener);
     let _ = second.write_all(request.as_bytes()).await;
-    assert_eq!(
-        super::rest(&mut second).await,
-        "",
-        "a second callback gets nothing"
-    );
+    assert_eq!(super::rest(&mut second).await, "", "a second callback gets nothing");
     assert!(TcpStream::connect(address(&uri)).await.is_err());
 }
 
@@ -456,28 +374,13 @@ async fn the_style_and_the_script_of_the_pages_are_those_that_the_policy_allows(
     let mut listener = listener().await;
     let uri = format!("{}?code=c&state=s", listener.redirect_uri());
     let browser = tokio::spawn(async move { browse(&uri).await });
-    listener
-        .wait_for(STANDALONE_WAIT)
-        .await
-        .unwrap()
-        .1
-        .success()
-        .await;
+    listener.wait_for(STANDALONE_WAIT).await.unwrap().1.success().await;
     let page = browser.await.unwrap();
     for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
-        let text = page
-            .split_once(&format!("<{tag}>"))
-            .unwrap()
-            .1
-            .split_once(&format!("</{tag}>"))
-            .unwrap()
-            .0;
+        let text = page.split_once(&format!("<{tag}>")).unwrap().1.split_once(&format!("</{tag}>")).unwrap().0;
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         let hash = base64::engine::general_purpose::STANDARD.encode(hash);
-        assert!(
-            page.contains(&format!("; {directive} 'sha256-{hash}';")),
-            "{directive} 'sha256-{hash}'"
-        );
+        assert!(page.contains(&format!("; {directive} 'sha256-{hash}';")), "{directive} 'sha256-{hash}'");
     }
 }
 

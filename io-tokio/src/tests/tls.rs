@@ -35,14 +35,9 @@ async fn secure(
         None => params.self_signed(&key).unwrap(),
     };
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-    let config = config
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth();
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = config
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+    let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let reached = Arc::new(AtomicBool::new(false));
     let tell = reached.clone();
@@ -55,9 +50,7 @@ async fn secure(
             let mut bytes = [0; 4096];
             if stream.read(&mut bytes).await.is_ok_and(|length| length > 0) {
                 tell.store(true, Ordering::SeqCst);
-                let _ = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-                    .await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
                 let _ = stream.shutdown().await;
             }
         }
@@ -68,16 +61,8 @@ async fn secure(
 
 async fn get(client: &HyperClient, url: String) -> Result<Vec<u8>, SendFailure> {
     let request = http::Request::get(url).body(Body::empty()).unwrap();
-    let outgoing = Outgoing {
-        request,
-        max_body: 100,
-        timeout: Duration::from_secs(30),
-        reach: Reach::Any,
-    };
-    client
-        .send(outgoing)
-        .await
-        .map(|response| response.body().expose().to_vec())
+    let outgoing = Outgoing { request, max_body: 100, timeout: Duration::from_secs(30), reach: Reach::Any };
+    client.send(outgoing).await.map(|response| response.body().expose().to_vec())
 }
 
 #[tokio::test]
@@ -85,20 +70,10 @@ async fn tt_05_certificates_are_checked_and_nothing_is_sent_where_they_fail() {
     let (ours, theirs) = (authority(), authority());
     let client = HyperClient::new(Settings::default().with_root_certificate(ours.der().to_vec()));
     let (port, reached) = secure(Some(&ours), "localhost", 4000).await;
-    assert_eq!(
-        get(&client, format!("https://localhost:{port}/")).await.unwrap(),
-        b"{}"
-    );
+    assert_eq!(get(&client, format!("https://localhost:{port}/")).await.unwrap(), b"{}");
     assert!(reached.load(Ordering::SeqCst));
-    let refused = SendFailure {
-        delivery: Delivery::NotSent,
-        kind: TransportKind::Tls,
-    };
-    assert_eq!(
-        get(&client, format!("https://127.0.0.1:{port}/")).await,
-        Err(refused),
-        "another name"
-    );
+    let refused = SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Tls };
+    assert_eq!(get(&client, format!("https://127.0.0.1:{port}/")).await, Err(refused), "another name");
     let rows = [
         ("wrong host", Some(&ours), "elsewhere.test", 4000),
         ("expired", Some(&ours), "localhost", 2020),
@@ -107,15 +82,8 @@ async fn tt_05_certificates_are_checked_and_nothing_is_sent_where_they_fail() {
     ];
     for (what, authority, name, last_year) in rows {
         let (port, reached) = secure(authority, name, last_year).await;
-        assert_eq!(
-            get(&client, format!("https://localhost:{port}/")).await,
-            Err(refused),
-            "{what}"
-        );
-        assert!(
-            !reached.load(Ordering::SeqCst),
-            "{what}: nothing was sent, not even without TLS"
-        );
+        assert_eq!(get(&client, format!("https://localhost:{port}/")).await, Err(refused), "{what}");
+        assert!(!reached.load(Ordering::SeqCst), "{what}: nothing was sent, not even without TLS");
     }
 }
 
@@ -123,12 +91,7 @@ async fn tt_05_certificates_are_checked_and_nothing_is_sent_where_they_fail() {
 async fn tt_05_a_server_of_another_age_is_refused() {
     let client = HyperClient::new(Settings::default().with_root_certificate(authority().der().to_vec()));
     // An alert "protocol version" as TLS 1.1 wrote it, and a ServerHello of TLS 1.1.
-    let hello = [
-        &[0x16, 3, 2, 0, 0x2a, 2, 0, 0, 0x26, 3, 2][..],
-        &[7; 32],
-        &[0, 0, 0x2f, 0],
-    ]
-    .concat();
+    let hello = [&[0x16, 3, 2, 0, 0x2a, 2, 0, 0, 0x26, 3, 2][..], &[7; 32], &[0, 0, 0x2f, 0]].concat();
     for answer in [vec![0x15, 3, 2, 0, 2, 2, 70], hello] {
         let address = server(move |_, mut stream| {
             let answer = answer.clone();
@@ -138,13 +101,7 @@ async fn tt_05_a_server_of_another_age_is_refused() {
             }
         })
         .await;
-        let failure = SendFailure {
-            delivery: Delivery::NotSent,
-            kind: TransportKind::Tls,
-        };
-        assert_eq!(
-            get(&client, format!("https://localhost:{}/", address.port())).await,
-            Err(failure)
-        );
+        let failure = SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Tls };
+        assert_eq!(get(&client, format!("https://localhost:{}/", address.port())).await, Err(failure));
     }
 }
