@@ -83,19 +83,45 @@ impl Zeroize for Text {
 #[derive(Clone, Copy)]
 struct Member {
     name: Span,
-    name_escaped: bool,
     value: Span,
+    name_escaped: bool,
+    /// Of a value that is a string.
+    value_escaped: bool,
 }
 
+/// A piece of the text. Small, since an answer can have thousands; a text beyond 4 GiB is never read.
 #[derive(Clone, Copy)]
 struct Span {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
 }
 
 impl Span {
+    fn new(start: usize, end: usize) -> Self {
+        Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
+    }
+
     fn of(self, text: &str) -> &str {
-        text.get(self.start..self.end).unwrap_or_default()
+        let (Ok(start), Ok(end)) = (usize::try_from(self.start), usize::try_from(self.end)) else {
+            return "";
+        };
+        text.get(start..end).unwrap_or_default()
+    }
+}
+
+impl Member {
+    fn is_named(&self, name: &str, text: &str) -> bool {
+        let written = self.name.of(text);
+        if self.name_escaped { value::unescape(written) == name } else { written == name }
+    }
+
+    fn name<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let written = self.name.of(text);
+        if self.name_escaped { value::unescape(written) } else { Cow::Borrowed(written) }
+    }
+
+    fn value<'a>(&self, text: &'a str) -> Value<'a> {
+        Value::of(self.value.of(text), self.value_escaped)
     }
 }
 
@@ -141,17 +167,17 @@ impl Object {
     /// Finds a member by its name.
     pub fn get(&self, name: &str) -> Option<Value<'_>> {
         let text = self.expose();
-        let member = self.members.iter().find(|member| {
-            let written = member.name.of(text);
-            if member.name_escaped { value::unescape(written) == name } else { written == name }
-        })?;
-        Some(Value::of(member.value.of(text)))
+        // Most names differ in length already, and an answer can have thousands.
+        let len = u32::try_from(name.len()).ok()?;
+        let alike = |member: &&Member| member.name_escaped || member.name.end.wrapping_sub(member.name.start) == len;
+        let member = self.members.iter().filter(alike).find(|member| member.is_named(name, text))?;
+        Some(member.value(text))
     }
 
     /// Goes through the members in the order in which they stand.
     pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, Value<'_>)> {
         let text = self.expose();
-        self.members.iter().map(move |member| (value::unescape(member.name.of(text)), Value::of(member.value.of(text))))
+        self.members.iter().map(move |member| (member.name(text), member.value(text)))
     }
 
     /// How many members there are.

@@ -52,13 +52,13 @@ impl Scopes {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn parse(list: &str) -> Result<Self, ConfigError> {
-        Self::split(list, &[' '])
+        Self::split(list, |char| char == ' ')
     }
 
-    /// Reads a list with any of these characters between the tokens.
-    pub(super) fn split(list: &str, separators: &[char]) -> Result<Self, ConfigError> {
+    /// Reads a list with separators between the tokens.
+    pub(super) fn split(list: &str, is_separator: impl Fn(char) -> bool) -> Result<Self, ConfigError> {
         let mut scopes = Self { list: String::with_capacity(list.len().min(MAX_LENGTH)) };
-        for (count, token) in list.split(separators).filter(|token| !token.is_empty()).enumerate() {
+        for (count, token) in list.split(is_separator).filter(|token| !token.is_empty()).enumerate() {
             scopes.add(token, count)?;
         }
         Ok(scopes)

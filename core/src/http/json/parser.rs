@@ -1,6 +1,5 @@
 //! The validating pass over a JSON text.
 
-use super::value::unescape;
 use super::{JsonError, MAX_DEPTH, MAX_MEMBERS, Member, Span};
 use crate::error::JsonFlaw;
 
@@ -9,6 +8,9 @@ const FEW: usize = 16;
 
 /// Validates a text and returns the members of its outermost object.
 pub(super) fn members(text: &str) -> Result<Vec<Member>, JsonError> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(JsonError { at: 0, flaw: JsonFlaw::TooManyMembers });
+    }
     let mut parser = Parser {
         text,
         rest: text.as_bytes(),
@@ -88,7 +90,10 @@ impl<'a> Parser<'a> {
         match self.rest {
             [b'"', rest @ ..] => {
                 self.rest = rest;
-                self.string()?;
+                let escaped = self.string()?;
+                if let Some(member) = self.names.last_mut() {
+                    member.value_escaped |= escaped;
+                }
             }
             [b'-' | b'0'..=b'9', ..] => self.number()?,
             [b'{', rest @ ..] => {
@@ -127,7 +132,7 @@ impl<'a> Parser<'a> {
             if self.depth == 0 {
                 let end = self.at();
                 if let Some(member) = self.names.last_mut() {
-                    member.value.end = end;
+                    member.value.end = Span::new(0, end).end;
                 }
             }
             self.space();
@@ -194,7 +199,7 @@ impl<'a> Parser<'a> {
         self.count = self.count.saturating_add(1);
         let start = self.at();
         let name_escaped = self.string()?;
-        let name = Span { start, end: self.at().saturating_sub(1) };
+        let name = Span::new(start, self.at().saturating_sub(1));
         self.space();
         match self.rest {
             [b':', rest @ ..] => self.rest = rest,
@@ -202,8 +207,8 @@ impl<'a> Parser<'a> {
             _ => return Err(JsonFlaw::Syntax),
         }
         self.space();
-        let start = self.at();
-        self.names.push(Member { name, name_escaped, value: Span { start, end: start } });
+        let value = Span::new(self.at(), self.at());
+        self.names.push(Member { name, value, name_escaped, value_escaped: false });
         Ok(())
     }
 
@@ -314,16 +319,9 @@ impl<'a> Parser<'a> {
 
     fn unique_few(&self, mut members: &[Member]) -> bool {
         while let [one, others @ ..] = members {
-            let name = one.name.of(self.text);
-            for other in others {
-                let same = if one.name_escaped || other.name_escaped {
-                    unescape(name) == unescape(other.name.of(self.text))
-                } else {
-                    name == other.name.of(self.text)
-                };
-                if same {
-                    return false;
-                }
+            let name = one.name(self.text);
+            if others.iter().any(|other| other.is_named(&name, self.text)) {
+                return false;
             }
             members = others;
         }
@@ -333,17 +331,11 @@ impl<'a> Parser<'a> {
     /// Sorts by a digest of the name, which is quick, and compares names only where digests agree. An attacker can make
     /// all digests agree, so those are sorted by name too: never worse than `n log n` comparisons.
     fn unique_many(&self, members: &[Member]) -> bool {
-        let mut digests: Vec<(u64, &Member)> = members
-            .iter()
-            .map(|member| {
-                let name = member.name.of(self.text);
-                let digest = if member.name_escaped { digest(&unescape(name)) } else { digest(name) };
-                (digest, member)
-            })
-            .collect();
+        let mut digests: Vec<(u64, &Member)> =
+            members.iter().map(|member| (digest(&member.name(self.text)), member)).collect();
         digests.sort_unstable_by_key(|(digest, _)| *digest);
         digests.chunk_by(|(one, _), (other, _)| one == other).filter(|alike| alike.len() > 1).all(|alike| {
-            let mut names: Vec<_> = alike.iter().map(|(_, member)| unescape(member.name.of(self.text))).collect();
+            let mut names: Vec<_> = alike.iter().map(|(_, member)| member.name(self.text)).collect();
             names.sort_unstable();
             names.is_sorted_by(|one, other| one != other)
         })

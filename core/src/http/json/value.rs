@@ -23,10 +23,11 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Reads a value from the text that it fills.
-    pub(super) fn of(text: &'a str) -> Self {
+    /// Reads a value from the text that it fills; `escaped` tells whether a string may have escapes in it.
+    pub(super) fn of(text: &'a str, escaped: bool) -> Self {
         match text.as_bytes() {
-            [b'"', ..] => Value::String(unescape(inner(text))),
+            [b'"', ..] if escaped => Value::String(unescape(inner(text))),
+            [b'"', ..] => Value::String(Cow::Borrowed(inner(text))),
             [b'{', ..] => Value::Object(Nested(text)),
             [b'[', ..] => Value::Array(Array(text)),
             [b't', ..] => Value::Bool(true),
@@ -161,7 +162,7 @@ impl<'a> Array<'a> {
     /// Goes through the values in order.
     pub fn iter(self) -> impl Iterator<Item = Value<'a>> {
         let mut rest = inner(self.0);
-        core::iter::from_fn(move || next(&mut rest).map(Value::of))
+        core::iter::from_fn(move || next(&mut rest).map(|text| Value::of(text, true)))
     }
 }
 
@@ -187,7 +188,7 @@ impl<'a> Nested<'a> {
         core::iter::from_fn(move || {
             let name = next(&mut rest)?;
             let value = next(&mut rest)?;
-            Some((unescape(inner(name)), Value::of(value)))
+            Some((unescape(inner(name)), Value::of(value, true)))
         })
     }
 
