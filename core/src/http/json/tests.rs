@@ -202,6 +202,15 @@ fn a_member_twice_among_many_is_refused() {
 }
 
 #[test]
+fn different_names_with_the_same_digest_are_no_duplicates() {
+    let others: Vec<String> = (0..20).map(|n| format!(",\"n{n}\":0")).collect();
+    let others = others.concat();
+    let [one, two] = ["aaaaaaaabbbbbbbb", "`aaaaaaabbbBbbbb"];
+    assert_eq!(Object::parse(format!(r#"{{"{one}":1,"{two}":2{others}}}"#).as_bytes()).unwrap().len(), 22);
+    assert_eq!(flaw(&format!(r#"{{"{one}":1,"{two}":2,"{one}":3{others}}}"#)), JsonFlaw::DuplicateMember);
+}
+
+#[test]
 fn tr_10_ds_02_nesting_is_bounded_without_recursion() {
     let arrays = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     let objects = |depth: usize| format!("{}{{}}{}", "{\"a\":".repeat(depth), "}".repeat(depth));
