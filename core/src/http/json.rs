@@ -17,7 +17,7 @@ use core::fmt;
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Endpoint, Error, JsonFlaw, ProtocolError, Rule};
 use crate::secret::Secret;
@@ -139,6 +139,21 @@ impl Object {
         });
         text.and_then(|text| Ok(Self { members: parser::members(text)?, text: Secret::new(Text(text.to_owned())) }))
             .map_err(|error| JsonError { at: error.at.saturating_add(mark), flaw: error.flaw })
+    }
+
+    /// Reads one JSON object without copying it.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_owned(bytes: Vec<u8>) -> Result<Self, JsonError> {
+        match String::from_utf8(bytes) {
+            Ok(text) if !text.starts_with('\u{feff}') => {
+                let text = Secret::new(Text(text));
+                Ok(Self { members: parser::members(&text.expose().0)?, text })
+            }
+            Ok(marked) => Self::parse(&Zeroizing::new(marked.into_bytes())),
+            Err(other) => Self::parse(&Zeroizing::new(other.into_bytes())),
+        }
     }
 
     /// Makes the object whose members are these strings: what a form says, read as JSON.

@@ -77,8 +77,8 @@ pub(super) fn check(
 
 fn issuer(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) -> Result<String, Error> {
     let found = claims.get("iss");
-    let tid = claims.get("tid").and_then(Value::into_string);
-    let expected = rules.issuer_rule.expected(rules.issuer, tid.as_deref());
+    let tid = || claims.get("tid").and_then(Value::into_string);
+    let expected = rules.issuer_rule.expected(rules.issuer, tid);
     let result = match (&found, &expected) {
         (None, _) => Err(missing("iss")),
         (Some(_), None) => Err(missing("tid")),

@@ -1,5 +1,7 @@
 //! Compact JWS: cut apart within limits, its header read strictly, its signature checked (RFC 7515 §3.1, §5.2).
 
+use std::borrow::Cow;
+
 use super::base64url;
 use super::keys::JwkSet;
 use super::{KeyType, SignatureAlgorithm};
@@ -98,8 +100,8 @@ impl<'a> Compact<'a> {
     }
 
     fn object(&self, part: &str) -> Result<Object, Error> {
-        let bytes = base64url::decode(part).map(zeroize::Zeroizing::new).ok_or_else(|| self.malformed())?;
-        Object::parse(&bytes).map_err(|_| self.malformed())
+        let bytes = base64url::decode(part).ok_or_else(|| self.malformed())?;
+        Object::parse_owned(bytes).map_err(|_| self.malformed())
     }
 
     /// Checks the signature with the keys that fit.
@@ -145,7 +147,7 @@ impl Header {
     }
 
     /// The `alg` as sent, if it is text.
-    pub(super) fn algorithm_name(&self) -> Option<std::borrow::Cow<'_, str>> {
+    pub(super) fn algorithm_name(&self) -> Option<Cow<'_, str>> {
         self.object.get("alg").and_then(Value::into_string)
     }
 
@@ -156,16 +158,16 @@ impl Header {
     }
 
     /// A header that says what kind of JWT this is.
-    pub(super) fn kind(&self, member: &'static str, token: &Compact<'_>) -> Result<Option<String>, Error> {
+    pub(super) fn kind(&self, member: &'static str, token: &Compact<'_>) -> Result<Option<Cow<'_, str>>, Error> {
         match self.object.get(member) {
             None => Ok(None),
-            Some(Value::String(kind)) => Ok(Some(kind.into_owned())),
+            Some(Value::String(kind)) => Ok(Some(kind)),
             Some(_) => Err(token.malformed()),
         }
     }
 
     /// The name of the key.
-    pub(super) fn kid(&self, token: &Compact<'_>) -> Result<Option<std::borrow::Cow<'_, str>>, Error> {
+    pub(super) fn kid(&self, token: &Compact<'_>) -> Result<Option<Cow<'_, str>>, Error> {
         match self.object.get("kid") {
             None => Ok(None),
             Some(Value::String(kid)) => Ok(Some(kid)),

@@ -112,11 +112,15 @@ impl<'a> IdTokenRules<'a> {
 
 impl IssuerRule {
     /// The issuer that a token with this `tid` must have; `None` if the rule needs a `tid` and this is none.
-    pub(super) fn expected<'a>(self, issuer: &'a str, tid: Option<&str>) -> Option<Cow<'a, str>> {
+    pub(super) fn expected<'a>(
+        self,
+        issuer: &'a str,
+        tid: impl FnOnce() -> Option<Cow<'a, str>>,
+    ) -> Option<Cow<'a, str>> {
         match self {
             IssuerRule::TenantTemplate if issuer.contains(TENANT) => {
-                let tid = tid.filter(|tid| is_tenant(tid))?;
-                Some(Cow::Owned(issuer.replace(TENANT, tid)))
+                let tid = tid().filter(|tid| is_tenant(tid))?;
+                Some(Cow::Owned(issuer.replace(TENANT, &tid)))
             }
             IssuerRule::Exact | IssuerRule::TrailingSlash | IssuerRule::TenantTemplate => Some(Cow::Borrowed(issuer)),
         }
