@@ -1,13 +1,14 @@
 //! Drives grantflow's machines with tokio.
 //!
-//! [`Driver::run`] is the one loop that drives every flow: it knows effects, never flows. Around it stand the things
-//! that effects need: an [`HttpClient`] ([`HyperClient`], or your own), a [`Clock`], a [`Person`] with a browser
+//! [`Client`] has the flows as calls of a few words. Beneath it, [`Driver::run`] is the one loop that drives every flow:
+//! it knows effects, never flows. Around it stand the things that effects need: an [`HttpClient`] ([`HyperClient`], or your own), a [`Clock`], a [`Person`] with a browser
 //! ([`LoopbackPerson`]), with a terminal ([`ConsolePerson`]) or with another screen ([`DevicePerson`]), and the
 //! [`RedirectListener`], which also works alone.
 //!
 //! Left out on purpose: proxies from the environment, cookies, and following redirects. No protocol message needs them,
 //! and each has been a hole in somebody's client.
 
+mod client;
 mod clock;
 mod connect;
 mod console;
@@ -23,6 +24,7 @@ mod transport;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use client::{Client, Server};
 #[cfg(any(test, feature = "testing"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};

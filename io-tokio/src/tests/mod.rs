@@ -1,5 +1,6 @@
 //! What the driver promises, against servers that are written by hand, on loopback, with a clock that the tests move.
 
+mod client;
 mod driver;
 mod listener;
 mod person;
