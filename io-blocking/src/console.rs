@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use grantflow_core::Error;
-use grantflow_core::error::BadCallback;
 use grantflow_core::loopback::{Notice, Reception, ResponseMode};
 use grantflow_core::machine::Redirect;
 use zeroize::Zeroizing;
@@ -14,31 +13,20 @@ use crate::{Cancel, Clock};
 
 /// The most bytes of a line; more than a redirect URL may have.
 const LINE_LIMIT: u64 = 20 * 1024;
-/// How often something that is no redirect URL may be pasted.
-const ATTEMPTS: usize = 5;
-
-/// Shows the URL by way of a [`Notifier`] and reads the pasted redirect URL from `input`, a line of it.
+/// Shows the address to open, and reads pasted redirect URLs, one on a line.
 ///
-/// What is pasted is held to the same rules as what comes through a listener. Reading blocks: time and
-/// [`Cancel`] are looked at when a line has come.
+/// What is pasted is held to the same checks as what comes through a listener. Lines that are no such URL are refused
+/// with a notice, and the next one is read. Reading blocks: the time and [`Cancel`] are looked at when a line has come.
 pub struct ConsolePerson<R> {
     input: R,
     notifier: Notifier,
-    /// What to do with what is no redirect URL.
-    refuse: Box<dyn FnMut(BadCallback) + Send>,
+    shown: bool,
 }
 
 impl<R: BufRead> ConsolePerson<R> {
-    /// Reads from `input`, and tells `notifier` which address to open.
+    /// Reads from `input`: standard input, most often.
     pub fn new(input: R, notifier: Notifier) -> Self {
-        Self { input, notifier, refuse: Box::new(|_| {}) }
-    }
-
-    /// Calls `refuse` when a line was pasted that is not this login's redirect URL, so that the person can be told.
-    #[must_use]
-    pub fn with_refusal(mut self, refuse: impl FnMut(BadCallback) + Send + 'static) -> Self {
-        self.refuse = Box::new(refuse);
-        self
+        Self { input, notifier, shown: false }
     }
 }
 
@@ -48,12 +36,14 @@ impl<R: BufRead> Person for ConsolePerson<R> {
             Ok(reception) => reception,
             Err(error) => return Came::Gone(error.into()),
         };
-        match redirect.refused {
-            Some(why) => (self.refuse)(why),
-            None => self.notifier.tell(&Notice::OpenByHand { url: redirect.url.into() }),
+        if !std::mem::replace(&mut self.shown, true) {
+            self.notifier.tell(&Notice::OpenByHand { url: redirect.url.into() });
+            self.notifier.tell(&Notice::Waiting { seconds: redirect.expires_at.since(clock.now()).as_secs() });
         }
-        let mut last = BadCallback::NotRedirectUri;
-        for _ in 0..ATTEMPTS {
+        if let Some(why) = redirect.refused {
+            self.notifier.tell(&Notice::Refused { why });
+        }
+        loop {
             let line = read_line(&mut self.input);
             if cancel.is_cancelled() {
                 return Came::Gone(Error::Cancelled);
@@ -62,22 +52,16 @@ impl<R: BufRead> Person for ConsolePerson<R> {
                 return Came::TooLate;
             }
             // Whoever closes the input has given up.
-            let Ok(Some(line)) = line else {
-                return Came::Gone(Error::Cancelled);
-            };
+            let Ok(Some(line)) = line else { return Came::Gone(Error::Cancelled) };
             match reception.pasted(&line) {
                 Ok(parameters) => return Came::Back(parameters),
-                Err(why) => {
-                    last = why;
-                    (self.refuse)(why);
-                }
+                Err(why) => self.notifier.tell(&Notice::Refused { why }),
             }
         }
-        Came::Gone(last.into())
     }
 
     fn finish(&mut self, outcome: Result<(), &Error>) {
-        if outcome.is_ok() {
+        if outcome.is_ok() && self.shown {
             self.notifier.tell(&Notice::Received);
         }
     }
