@@ -12,6 +12,7 @@
 mod bind;
 mod browser;
 mod cancel;
+mod client;
 mod clock;
 mod console;
 mod driver;
@@ -24,6 +25,7 @@ mod transport;
 
 pub use browser::{Browser, Opening, SystemBrowser};
 pub use cancel::Cancel;
+pub use client::{Client, Server};
 #[cfg(any(test, feature = "testing"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};

@@ -1,5 +1,6 @@
 //! Whole runs of the driver and the listener over real sockets, with machines that follow a script.
 
+mod client;
 mod console;
 mod driver;
 mod listener;
