@@ -5,6 +5,10 @@
 //! ([`LoopbackPerson`]), with a terminal ([`ConsolePerson`]) or with another screen ([`DevicePerson`]), and the
 //! [`RedirectListener`], which also works alone. A [`Cancel`] ends any wait from another thread.
 //!
+//! Every call blocks its thread: within an async runtime, make it on a thread that may be blocked. Nothing is left behind
+//! when a call returns, with one exception: a name that the operating system is still resolving when its time is up
+//! keeps one thread busy until the system gives up too.
+//!
 //! Left out on purpose: proxies from the environment, cookies, and following redirects. No protocol message needs them,
 //! and each has been a hole in somebody's client.
 #![cfg_attr(not(test), warn(missing_docs))]
