@@ -178,6 +178,12 @@ fn read(response: &http::Response<Body>, cx: &Context<'_>) -> Result<Introspecte
         None => return Err(member(Rule::MemberMissing("active"))),
     }
     let active = Active { document };
+    // A time that cannot be read is not the absence of one: the token might have expired long ago.
+    for time in ["exp", "nbf"] {
+        if !matches!(active.document.get(time), None | Some(Value::Null | Value::Number(_))) {
+            return Err(member(Rule::MemberInvalid(time)));
+        }
+    }
     let now = i64::try_from(cx.now.as_secs()).unwrap_or(i64::MAX);
     let expired = active.expires_at().is_some_and(|expiry| expiry <= now);
     let early = active.seconds("nbf").is_some_and(|begin| begin > now.saturating_add(60));
