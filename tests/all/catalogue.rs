@@ -59,7 +59,8 @@ fn row(line: &str, prefix: &str) -> Row {
 /// The ids that a test's name begins with.
 fn ids(name: &str) -> Vec<String> {
     let words: Vec<_> = name.split('_').collect();
-    let is_section = |word: &str| word == "answers" || word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_section =
+        |word: &str| word == "answers" || word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
     let is_number = |word: &str| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit());
     let pairs = words.chunks(2).take_while(|pair| pair.len() == 2 && is_section(pair[0]) && is_number(pair[1]));
     pairs.map(|pair| pair.join("_")).collect()
@@ -85,7 +86,7 @@ fn tests_of(source: &str) -> Vec<String> {
     found
 }
 
-/// Every source file of the workspace.
+/// Every source file of the workspace, by its path in it.
 pub fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root()];
@@ -97,7 +98,7 @@ pub fn sources() -> Vec<(PathBuf, String)> {
                 folders.push(path);
             } else if name.ends_with(".rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                found.push((path, text));
+                found.push((path.strip_prefix(root()).unwrap().to_owned(), text));
             }
         }
     }

@@ -1,5 +1,19 @@
 //! One binary for all tests that cross crates. Each module says what it claims.
 
+mod authorization_response;
+mod catalogue;
+mod client_authentication;
+mod device;
+mod discovery;
 mod documents;
+mod dpop;
+mod endpoints;
+mod faults;
+mod keys;
+mod launching;
 mod machines;
+mod pkce;
+mod scripted;
+mod secrets;
+mod token_response;
 mod walk;

@@ -1,0 +1,263 @@
+//! Introspection, revocation and UserInfo (catalogue IR and UI, answers 48 and 49).
+
+use grantflow_core::Secret;
+use grantflow_core::client::Client;
+use grantflow_core::endpoint::revocation::TokenKind;
+use grantflow_core::endpoint::{Introspected, Introspection, Profile, Revocation, UserInfo};
+use grantflow_core::error::{Advice, ConfigError, Delivery, Endpoint, Error, Rule, SecurityError, TransportKind};
+use grantflow_core::http::UrlPolicy;
+use grantflow_core::machine::EffectKind;
+use grantflow_core::server::ServerMetadata;
+use serde_json::{Value, json};
+
+use crate::scripted::*;
+use crate::token_response::result;
+
+const INTROSPECT: &str = "POST https://as.example/introspect";
+const REVOKE: &str = "POST https://as.example/revoke";
+const USERINFO: &str = "GET https://as.example/userinfo";
+
+fn introspected(answers: impl IntoIterator<Item = Answer>) -> (Run<Introspection>, Result<Introspected, Error>) {
+    let flow = Introspection::new(&confidential(), &Secret::from("canary-access"), TokenKind::Access).unwrap();
+    let mut run = Run::new(flow).answering(answers);
+    let stop = result(run.start());
+    (run, stop)
+}
+
+#[test]
+fn ir_01_only_the_boolean_true_is_active() {
+    for active in [json!(null), json!("true"), json!(1), json!("active"), json!([true])] {
+        let (mut run, result) = introspected([json(200, &json!({ "active": active, "sub": "alice" }))]);
+        assert!(
+            matches!(result, Err(Error::Protocol(error)) if matches!(error.rule, Rule::MemberInvalid("active") | Rule::MemberMissing("active"))),
+            "{active}"
+        );
+        run.sent(&[INTROSPECT]);
+    }
+    let (mut run, result) = introspected([json(200, &json!({ "sub": "alice" }))]);
+    assert!(matches!(result, Err(Error::Protocol(error)) if error.rule == Rule::MemberMissing("active")));
+    run.sent(&[INTROSPECT]);
+}
+
+#[test]
+fn an_active_token_that_has_expired_or_is_not_yet_valid_is_inactive() {
+    let now = BEGIN.as_secs();
+    for members in [
+        json!({ "exp": now }),
+        json!({ "exp": now - 3600 }),
+        json!({ "exp": 0 }),
+        json!({ "exp": -1 }),
+        json!({ "nbf": now + 3600 }),
+    ] {
+        let (mut run, result) = introspected([json(200, &merged(json!({ "active": true }), members.clone()))]);
+        assert!(matches!(result, Ok(Introspected::Inactive)), "{members}");
+        run.sent(&[INTROSPECT]);
+    }
+    // A time that cannot be read is not the absence of one.
+    for members in [json!({ "exp": "never" }), json!({ "exp": [1] }), json!({ "nbf": "soon" })] {
+        let (mut run, result) = introspected([json(200, &merged(json!({ "active": true }), members.clone()))]);
+        assert!(!matches!(result, Ok(Introspected::Active(_))), "{members}");
+        run.sent(&[INTROSPECT]);
+    }
+}
+
+#[test]
+fn ir_04_whatever_is_no_answer_is_never_active() {
+    let answers: [fn() -> Answer; 4] = [
+        || answer(500, &[], r#"{"active":true}"#),
+        || answer(200, &[("content-type", "text/html")], r#"{"active":true}"#),
+        || lost(Delivery::Unknown, TransportKind::Timeout),
+        || answer(401, &[("www-authenticate", "Basic")], ""),
+    ];
+    for answer in answers {
+        let (mut run, result) = introspected([answer()]);
+        assert!(result.is_err());
+        run.sent(&[INTROSPECT]);
+    }
+}
+
+#[test]
+fn ir_06_ui_03_a_token_is_never_in_a_url() {
+    let (mut run, _) = introspected([json(200, &json!({ "active": false }))]);
+    assert_eq!(
+        (run.last().field("token"), run.last().field("token_type_hint")),
+        (Some("canary-access"), Some("access_token"))
+    );
+    run.sent(&[INTROSPECT]);
+    let (mut run, _) = revoked(&confidential(), [answer(200, &[], "")]);
+    run.sent(&[REVOKE]);
+    let (mut run, _) = profiled([json(200, &json!({ "sub": "alice" }))]);
+    assert_eq!(run.last().header("authorization"), Some("Bearer canary-access"));
+    assert!(run.last().form.is_empty());
+    run.sent(&[USERINFO]);
+}
+
+#[test]
+fn answers_48_what_is_said_of_a_token_is_read_and_of_an_inactive_one_hidden() {
+    for (aud, expected) in [(json!("a"), vec!["a"]), (json!(["a", "b"]), vec!["a", "b"])] {
+        let (mut run, result) = introspected([json(200, &json!({ "active": true, "aud": aud }))]);
+        let Ok(Introspected::Active(active)) = result else { panic!() };
+        assert_eq!(active.audience(), expected);
+        run.sent(&[INTROSPECT]);
+    }
+    let (mut run, result) = introspected([json(200, &json!({ "active": true }))]);
+    assert!(matches!(result, Ok(Introspected::Active(_))));
+    run.sent(&[INTROSPECT]);
+    let (mut run, result) = introspected([json(200, &json!({ "active": false, "sub": "alice", "scope": "admin" }))]);
+    assert!(matches!(result, Ok(Introspected::Inactive)), "the type has no place for more");
+    run.sent(&[INTROSPECT]);
+}
+
+fn revoked(client: &Client, answers: impl IntoIterator<Item = Answer>) -> (Run<Revocation>, Result<(), Error>) {
+    let flow = Revocation::new(client, &Secret::from("canary-refresh"), TokenKind::Refresh).unwrap();
+    let mut run = Run::new(flow).answering(answers);
+    let stop = result(run.start());
+    (run, stop)
+}
+
+#[test]
+fn ir_07_answers_49_200_and_204_are_success_whatever_the_body_says() {
+    let successes: [fn() -> Answer; 5] = [
+        || answer(200, &[], ""),
+        || json(200, &json!({})),
+        || answer(200, &[("content-type", "application/octet-stream")], b"\x00\x01"),
+        || answer(204, &[], ""),
+        || json(200, &json!({ "error": "unknown_token" })),
+    ];
+    for success in successes {
+        let (mut run, result) = revoked(&public(), [success()]);
+        assert_eq!(result, Ok(()));
+        run.sent(&[REVOKE]);
+    }
+}
+
+#[test]
+fn ir_08_a_token_is_never_called_revoked_when_that_is_not_known() {
+    let (mut run, result) = revoked(&public(), (0..4).map(|_| answer(503, &[("retry-after", "5")], "")));
+    let error = result.unwrap_err();
+    assert!(matches!(error.advice(), Advice::Retry { not_before: Some(_) }), "{error:?}");
+    run.sent(&[REVOKE; 4]);
+    let (mut run, result) = revoked(&public(), [answer(503, &[("retry-after", "1")], ""), answer(200, &[], "")]);
+    assert_eq!(result, Ok(()));
+    run.sent(&[REVOKE; 2]);
+    for answer in [
+        lost(Delivery::Unknown, TransportKind::Timeout),
+        answer(500, &[], ""),
+        answer(202, &[], ""),
+        redirect_to(302, "/"),
+    ] {
+        let (mut run, result) = revoked(&public(), [answer]);
+        assert!(result.is_err());
+        run.sent(&[REVOKE]);
+    }
+    let hand_made = || ServerMetadata::by_hand(ISSUER, UrlPolicy::default()).unwrap();
+    let http = hand_made().with_endpoint(Endpoint::Revocation, "http://as.example/revoke");
+    assert!(matches!(http, Err(Error::Config(ConfigError::Url { endpoint: Endpoint::Revocation, .. }))));
+    let without = Client::builder(hand_made(), CLIENT_ID).build().unwrap();
+    let made = Revocation::new(&without, &Secret::from("canary-refresh"), TokenKind::Refresh);
+    assert_eq!(made.unwrap_err(), Error::Config(ConfigError::EndpointMissing(Endpoint::Revocation)));
+}
+
+#[test]
+fn ir_09_a_public_client_names_itself() {
+    let (mut run, result) = revoked(&public(), [answer(200, &[], "")]);
+    assert_eq!(result, Ok(()));
+    assert_eq!(run.last().field("client_id"), Some(CLIENT_ID));
+    assert_eq!(run.last().header("authorization"), None);
+    run.sent(&[REVOKE]);
+}
+
+#[test]
+fn ir_10_a_kind_of_token_that_cannot_be_revoked_is_told() {
+    let (mut run, result) = revoked(&public(), [refusal("unsupported_token_type")]);
+    let error = result.unwrap_err();
+    assert!(matches!(&error, Error::Refused(refusal) if refusal.code == "unsupported_token_type"), "{error:?}");
+    run.sent(&[REVOKE]);
+}
+
+fn profiled(answers: impl IntoIterator<Item = Answer>) -> (Run<UserInfo>, Result<Profile, Error>) {
+    let flow = UserInfo::new(&public(), &Secret::from("canary-access"), "alice").unwrap();
+    let mut run = Run::new(flow).answering(answers);
+    let stop = result(run.start());
+    (run, stop)
+}
+
+#[test]
+fn ui_01_an_answer_about_somebody_else_shows_nothing() {
+    let (mut run, result) = profiled([json(200, &json!({ "sub": "mallory", "email": "m@evil.example" }))]);
+    assert_eq!(result.unwrap_err(), Error::Security(SecurityError::SubjectMismatch));
+    run.sent(&[USERINFO]);
+    for sub in [json!(""), json!(5), json!(["alice"]), json!("Alice "), json!("alice\u{0}")] {
+        let (mut run, result) = profiled([json(200, &json!({ "sub": sub }))]);
+        assert!(result.is_err(), "{sub}");
+        run.sent(&[USERINFO]);
+    }
+    let (mut run, result) = profiled([json(200, &json!({ "email": "a@as.example" }))]);
+    assert!(matches!(result, Err(Error::Protocol(error)) if error.rule == Rule::MemberMissing("sub")));
+    run.sent(&[USERINFO]);
+    let (mut run, result) = profiled([json(200, &json!({ "sub": "alice" }))]);
+    assert_eq!(result.unwrap().subject(), "alice");
+    run.sent(&[USERINFO]);
+}
+
+#[test]
+fn ui_03_what_is_no_profile_is_refused_and_asked_for_once() {
+    let large = format!("{}{}", json!({ "sub": "alice" }), " ".repeat(1024 * 1024));
+    let answers = [
+        redirect_to(307, "https://evil.example/userinfo"),
+        answer(401, &[("www-authenticate", r#"Bearer error="invalid_token""#)], ""),
+        answer(200, &[("content-type", "application/json")], large),
+        answer(200, &[("content-type", "text/html")], json!({ "sub": "alice" }).to_string()),
+        answer(200, &[("content-type", "application/jwt")], "a.b.c"),
+    ];
+    for answer in answers {
+        let (mut run, result) = profiled([answer]);
+        assert!(result.is_err());
+        run.sent(&[USERINFO]);
+    }
+    let (mut run, result) = profiled([answer(401, &[("www-authenticate", r#"Bearer error="invalid_token""#)], "")]);
+    assert_eq!(result.unwrap_err().advice(), Advice::LogInAgain);
+    run.sent(&[USERINFO]);
+}
+
+#[test]
+fn ui_04_claims_that_live_elsewhere_are_not_fetched() {
+    let sources = json!({
+        "sub": "alice",
+        "_claim_names": { "address": "src1", "phone": "src2" },
+        "_claim_sources": {
+            "src1": { "endpoint": "http://169.254.169.254/latest", "access_token": "canary-extra" },
+            "src2": { "JWT": "eyJhbGciOiJub25lIn0.e30." },
+        },
+    });
+    let (mut run, result) = profiled([json(200, &sources)]);
+    let profile = result.unwrap();
+    assert!(!format!("{profile:?}").contains("canary"));
+    assert_eq!(profile.extra::<Value>().unwrap().get("address"), None);
+    run.sent(&[USERINFO]);
+}
+
+#[test]
+fn ui_05_an_address_is_verified_by_the_boolean_true_alone() {
+    for (verified, expected) in [
+        (json!(true), Some("a@as.example")),
+        (json!("true"), None),
+        (json!("false"), None),
+        (json!(1), None),
+        (json!(false), None),
+        (json!(null), None),
+    ] {
+        let (mut run, result) =
+            profiled([json(200, &json!({ "sub": "alice", "email": "a@as.example", "email_verified": verified }))]);
+        assert_eq!(result.unwrap().verified_email().as_deref(), expected, "{verified}");
+        run.sent(&[USERINFO]);
+    }
+}
+
+#[test]
+fn ir_06_waiting_for_an_answer_shows_no_token() {
+    let flow = UserInfo::new(&public(), &Secret::from("canary-access"), "alice").unwrap();
+    let mut run = Run::new(flow);
+    run.start().waits_for(EffectKind::Send);
+    run.sent(&[USERINFO]);
+}
