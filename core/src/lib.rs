@@ -23,6 +23,6 @@ pub mod token;
 
 pub use error::Error;
 pub use random::{Random, RandomUnavailable};
-pub use secret::Secret;
+pub use secret::{Secret, Wipe};
 pub use snapshot::Snapshot;
 pub use time::Timestamp;

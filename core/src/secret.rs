@@ -6,7 +6,6 @@
 use core::fmt;
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
 /// Holds a value that must not reach a log, an error or a snapshot by accident.
 ///
@@ -37,9 +36,32 @@ use zeroize::Zeroize;
 /// let secret = grantflow_core::Secret::from("s3cr3t");
 /// serde_json::to_string(&secret);
 /// ```
-pub struct Secret<T: Zeroize = String>(T);
+pub struct Secret<T: Wipe = String>(T);
 
-impl<T: Zeroize> Secret<T> {
+/// What a [`Secret`] can hold: memory that can be overwritten.
+///
+/// Overwritten in one stroke: byte by byte takes as long as reading a whole answer does.
+pub trait Wipe {
+    /// Overwrites the value, spare room included, in a way that the compiler does not leave out.
+    fn wipe(&mut self);
+}
+
+impl Wipe for Vec<u8> {
+    fn wipe(&mut self) {
+        self.clear();
+        self.resize(self.capacity(), 0);
+        zeroize::optimization_barrier(self.as_slice());
+        self.clear();
+    }
+}
+
+impl Wipe for String {
+    fn wipe(&mut self) {
+        core::mem::take(self).into_bytes().wipe();
+    }
+}
+
+impl<T: Wipe> Secret<T> {
     /// Takes the value in.
     pub fn new(value: T) -> Self {
         Self(value)
@@ -51,14 +73,14 @@ impl<T: Zeroize> Secret<T> {
     }
 }
 
-impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
+impl<T: Wipe + AsRef<[u8]>> Secret<T> {
     /// Compares with `other` in time that depends on the lengths only.
     pub fn matches(&self, other: impl AsRef<[u8]>) -> bool {
         self.0.as_ref().ct_eq(other.as_ref()).into()
     }
 }
 
-impl<T: Zeroize + Clone> Secret<T> {
+impl<T: Wipe + Clone> Secret<T> {
     /// Makes a second copy, which is wiped on its own. Named so that copies are seen.
     pub fn duplicate(&self) -> Self {
         Self(self.0.clone())
@@ -83,14 +105,14 @@ impl From<Vec<u8>> for Secret<Vec<u8>> {
     }
 }
 
-impl<T: Zeroize> fmt::Debug for Secret<T> {
+impl<T: Wipe> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
 }
 
-impl<T: Zeroize> Drop for Secret<T> {
+impl<T: Wipe> Drop for Secret<T> {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.0.wipe();
     }
 }

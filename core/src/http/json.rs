@@ -17,7 +17,7 @@ use core::fmt;
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::error::{Endpoint, Error, JsonFlaw, ProtocolError, Rule};
 use crate::secret::Secret;
@@ -63,20 +63,8 @@ impl From<JsonError> for Rule {
 /// # Ok::<(), grantflow_core::http::json::JsonError>(())
 /// ```
 pub struct Object {
-    text: Secret<Text>,
+    text: Secret,
     members: Vec<Member>,
-}
-
-/// The text, wiped in one stroke: byte by byte takes as long as all the reading, and messages are large.
-#[derive(Clone)]
-struct Text(String);
-
-impl Zeroize for Text {
-    fn zeroize(&mut self) {
-        let mut bytes = core::mem::take(&mut self.0).into_bytes();
-        bytes.fill(0);
-        zeroize::optimization_barrier(bytes.as_slice());
-    }
 }
 
 /// Where one member stands. The name's span is without its quotes, the value's with them.
@@ -137,7 +125,7 @@ impl Object {
             at: error.valid_up_to(),
             flaw: if error.error_len().is_some() { JsonFlaw::Encoding } else { JsonFlaw::Truncated },
         });
-        text.and_then(|text| Ok(Self { members: parser::members(text)?, text: Secret::new(Text(text.to_owned())) }))
+        text.and_then(|text| Ok(Self { members: parser::members(text)?, text: Secret::new(text.to_owned()) }))
             .map_err(|error| JsonError { at: error.at.saturating_add(mark), flaw: error.flaw })
     }
 
@@ -148,8 +136,8 @@ impl Object {
     pub fn parse_owned(bytes: Vec<u8>) -> Result<Self, JsonError> {
         match String::from_utf8(bytes) {
             Ok(text) if !text.starts_with('\u{feff}') => {
-                let text = Secret::new(Text(text));
-                Ok(Self { members: parser::members(&text.expose().0)?, text })
+                let text = Secret::new(text);
+                Ok(Self { members: parser::members(text.expose())?, text })
             }
             Ok(marked) => Self::parse(&Zeroizing::new(marked.into_bytes())),
             Err(other) => Self::parse(&Zeroizing::new(other.into_bytes())),
@@ -165,18 +153,18 @@ impl Object {
         let room = members.iter().fold(2_usize, |room, (name, value)| {
             room.saturating_add(value::escaped_len(name)).saturating_add(value::escaped_len(value)).saturating_add(6)
         });
-        let mut text = Text(String::with_capacity(room));
-        text.0.push('{');
+        let mut text = String::with_capacity(room);
+        text.push('{');
         for (at, (name, value)) in members.iter().enumerate() {
-            text.0.push_str(if at == 0 { "\"" } else { ",\"" });
-            value::escape(name, &mut text.0);
-            text.0.push_str("\":\"");
-            value::escape(value, &mut text.0);
-            text.0.push('"');
+            text.push_str(if at == 0 { "\"" } else { ",\"" });
+            value::escape(name, &mut text);
+            text.push_str("\":\"");
+            value::escape(value, &mut text);
+            text.push('"');
         }
-        text.0.push('}');
+        text.push('}');
         let text = Secret::new(text);
-        Ok(Self { members: parser::members(&text.expose().0)?, text })
+        Ok(Self { members: parser::members(text.expose())?, text })
     }
 
     /// Finds a member by its name.
@@ -207,7 +195,7 @@ impl Object {
 
     /// Reads the whole text, as sent but without a byte-order mark.
     pub fn expose(&self) -> &str {
-        &self.text.expose().0
+        self.text.expose()
     }
 
     /// Reads the whole object as a type of the caller's: members of its own, or of an extension.
