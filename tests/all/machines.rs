@@ -29,12 +29,12 @@ fn explore(specimen: &Specimen, variant: usize) -> Constellations {
     let mut queue = VecDeque::from([begin]);
     while let Some(states) = queue.pop_front() {
         let path = found[&states].clone();
-        for stimulus in 0..STIMULI.len() {
+        for (index, stimulus) in STIMULI.iter().enumerate() {
             let mut walk = Walk::replay(specimen, variant, &path);
-            let _ = walk.step(&STIMULI[stimulus]);
+            let _ = walk.step(stimulus);
             let reached = walk.states();
             if !found.contains_key(&reached) {
-                let longer = path.iter().copied().chain([stimulus]).collect();
+                let longer = path.iter().copied().chain([index]).collect();
                 found.insert(reached.clone(), longer);
                 queue.push_back(reached);
             }

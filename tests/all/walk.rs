@@ -37,6 +37,7 @@ impl Random for Draw {
 }
 
 /// What a stimulus did.
+#[expect(clippy::large_enum_variant, reason = "a test looks at one at a time")]
 pub enum Outcome {
     Effect(Effect),
     Done,

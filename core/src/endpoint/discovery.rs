@@ -126,13 +126,13 @@ impl Discovery {
         self
     }
 
-    fn fetch(&mut self, search: Box<Search>, cx: &mut Context<'_>, finding: Finding) -> Turned {
+    fn fetch(&mut self, search: Search, cx: &mut Context<'_>, finding: Finding) -> Turned {
         let target = EndpointUrl::new(search.current.clone(), Reach::Any);
         let target = target.map_err(|flaw| Error::from(ConfigError::Url { endpoint: Endpoint::Metadata, flaw }));
         let started = target.and_then(|target| Exchange::started(Plan::get(Endpoint::Metadata, target), cx));
         match started {
             Ok((exchange, effect)) => {
-                self.state = State::Fetching(Box::new((exchange, *search)));
+                self.state = State::Fetching(Box::new((exchange, search)));
                 Turn::Moved(finding, Step::Do(effect))
             }
             Err(error) if finding == single::BEGUN => Turn::Ended(single::UNREADY, error),
@@ -140,7 +140,7 @@ impl Discovery {
         }
     }
 
-    fn next(&mut self, mut search: Box<Search>, cx: &mut Context<'_>, finding: Finding, last: Error) -> Turned {
+    fn next(&mut self, mut search: Search, cx: &mut Context<'_>, finding: Finding, last: Error) -> Turned {
         match search.candidates.pop() {
             Some(url) => {
                 search.current = url;
@@ -150,7 +150,7 @@ impl Discovery {
         }
     }
 
-    fn answered(&mut self, mut search: Box<Search>, response: &http::Response<Body>, cx: &mut Context<'_>) -> Turned {
+    fn answered(&mut self, mut search: Search, response: &http::Response<Body>, cx: &mut Context<'_>) -> Turned {
         if response.status().is_redirection() && search.redirects_left > 0 {
             match search.moved(response) {
                 Some(url) => {
@@ -213,14 +213,14 @@ impl Transitions for Discovery {
         match (core::mem::replace(&mut self.state, State::Failed), event) {
             (State::Ready(search), Event::Start) => {
                 let none = ConfigError::Issuer(UrlFlaw::Host).into();
-                self.next(search, cx, single::BEGUN, none)
+                self.next(*search, cx, single::BEGUN, none)
             }
             (State::Fetching(mut running), event) => match nested::forward(&mut running.0, event, cx) {
                 Forwarded::More(effect) => {
                     self.state = State::Fetching(running);
                     Turn::Inner(effect)
                 }
-                Forwarded::Done(response) => self.answered(Box::new(running.1), &response, cx),
+                Forwarded::Done(response) => self.answered(running.1, &response, cx),
                 Forwarded::Broken(error) => Turn::Ended(nested::BROKEN, error),
             },
             (_, _) => nested::refused_by_table(),

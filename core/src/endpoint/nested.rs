@@ -7,6 +7,10 @@ use crate::machine::{Context, Effect, Event, Finding, Machine, StateId, Step, Ta
 pub(crate) const BROKEN: Finding = Finding("Broken");
 
 /// What came of an event that was handed down.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once; a box would be one more allocation a request"
+)]
 pub(crate) enum Forwarded<O> {
     /// The child wants more.
     More(Effect),

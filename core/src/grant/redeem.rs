@@ -127,7 +127,7 @@ pub(crate) fn verified(asked: Asked, tokens: TokenSet, cx: &mut Context<'_>) -> 
 
 /// Why tokens were not verified.
 enum Unverified {
-    KeysMissing(Tokens, Error),
+    KeysMissing(Box<Tokens>, Error),
     Failed(Error),
 }
 
@@ -202,7 +202,7 @@ impl Tokens {
                 tokens.identity = Some(identity);
                 Ok(tokens)
             }
-            Err(VerifyError::KeysMissing(why)) => Err(Unverified::KeysMissing(Tokens { asked, tokens }, why)),
+            Err(VerifyError::KeysMissing(why)) => Err(Unverified::KeysMissing(Box::new(Tokens { asked, tokens }), why)),
             Err(VerifyError::Failed(error)) => Err(Unverified::Failed(error)),
         }
     }

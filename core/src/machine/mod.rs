@@ -44,6 +44,10 @@ pub trait Machine {
 /// What a machine says after an event.
 #[must_use = "an effect that nobody performs stalls the flow"]
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once; a box would be one more allocation a request"
+)]
 pub enum Step<O> {
     /// Perform this effect and come back with its answer.
     Do(Effect),

@@ -32,8 +32,14 @@ pub struct Specimen {
     /// Its table.
     pub table: &'static Table,
     /// Ways to begin it. Together they reach every arrow of the table.
-    pub variants: &'static [(&'static str, fn() -> Box<dyn AnyMachine>)],
+    pub variants: &'static [(&'static str, Begin)],
 }
+
+/// Makes a machine in its first state.
+pub type Begin = fn() -> Box<dyn AnyMachine>;
+
+/// What came of storing a machine: the bytes, and the machine restored from them.
+pub type Restored<M> = Result<(Vec<u8>, M), Error>;
 
 /// A machine whatever its output.
 pub trait AnyMachine: Debug + Send {
@@ -47,7 +53,7 @@ pub trait AnyMachine: Debug + Send {
     fn handle(&mut self, event: Event, cx: &mut Context<'_>) -> Result<Step<String>, Error>;
 
     /// Stores and restores the machine, if it is of a kind that can be stored and in a state that may be.
-    fn stored(&self) -> Option<Result<(Vec<u8>, Box<dyn AnyMachine>), Error>>;
+    fn stored(&self) -> Option<Restored<Box<dyn AnyMachine>>>;
 
     /// How many bytes the machine itself takes, what it points to left aside.
     fn size(&self) -> usize;
@@ -127,7 +133,7 @@ pub const SPECIMENS: &[Specimen] = &[
 
 /// What the register needs to know of a machine that can be stored.
 trait Storable: Transitions + Sized {
-    fn store(&self) -> Option<Result<(Vec<u8>, Self), Error>> {
+    fn store(&self) -> Option<Restored<Self>> {
         None
     }
 }
@@ -159,7 +165,7 @@ where
         })
     }
 
-    fn stored(&self) -> Option<Result<(Vec<u8>, Box<dyn AnyMachine>), Error>> {
+    fn stored(&self) -> Option<Restored<Box<dyn AnyMachine>>> {
         self.0.store().map(|stored| stored.map(|(bytes, machine)| (bytes, boxed(machine))))
     }
 
@@ -169,7 +175,7 @@ where
 }
 
 impl Storable for AuthorizationCode {
-    fn store(&self) -> Option<Result<(Vec<u8>, Self), Error>> {
+    fn store(&self) -> Option<Restored<Self>> {
         let snapshot = self.snapshot().ok()?;
         let bytes = snapshot.as_bytes().to_vec();
         Some(Self::restore(&public(), Snapshot::from_bytes(bytes.clone())).map(|machine| (bytes, machine)))
@@ -177,7 +183,7 @@ impl Storable for AuthorizationCode {
 }
 
 impl Storable for Device {
-    fn store(&self) -> Option<Result<(Vec<u8>, Self), Error>> {
+    fn store(&self) -> Option<Restored<Self>> {
         let snapshot = self.snapshot().ok()?;
         let bytes = snapshot.as_bytes().to_vec();
         Some(Self::restore(&public(), Snapshot::from_bytes(bytes.clone())).map(|machine| (bytes, machine)))
