@@ -5,8 +5,6 @@
 mod assertion;
 mod authentication;
 mod proof;
-#[cfg(test)]
-mod tests;
 
 pub use authentication::{Authentication, AuthenticationMethod, Credentials};
 pub use proof::ProofKey;

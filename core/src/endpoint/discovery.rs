@@ -15,12 +15,12 @@ use super::exchange::{self, Exchange, Plan};
 use super::nested::{self, Forwarded};
 use super::single;
 use crate::error::{ConfigError, Endpoint, Error, Rule, SecurityError, TransportKind, UrlFlaw};
-use crate::http::{Body, Reach, UrlPolicy};
+use crate::http::{Body, UrlPolicy};
 use crate::machine::{
     Arrow, COMPLETE, Context, Event, EventKind, FAILED, Finding, READY, StateId, StateRow, Step, Table, Transitions,
     Turn,
 };
-use crate::server::{EndpointUrl, IssuerMatch, ServerMetadata};
+use crate::server::{ChosenBy, EndpointUrl, IssuerMatch, ServerMetadata};
 use crate::token::{Leniency, answer, refusal};
 
 const FETCHING: StateId = StateId("Fetching");
@@ -75,6 +75,7 @@ struct Search {
     issuer: String,
     policy: UrlPolicy,
     rule: IssuerMatch,
+    chosen: ChosenBy,
     /// The candidates that are still to be tried, the next one last.
     candidates: Vec<Url>,
     current: Url,
@@ -102,9 +103,17 @@ impl Discovery {
         candidates.reverse();
         let current = url;
         let issuer = issuer.to_owned();
-        let rule = IssuerMatch::Exact;
+        let (rule, chosen) = (IssuerMatch::Exact, ChosenBy::User);
         Ok(Self {
-            state: State::Ready(Box::new(Search { issuer, policy, rule, candidates, current, redirects_left: 0 })),
+            state: State::Ready(Box::new(Search {
+                issuer,
+                policy,
+                rule,
+                chosen,
+                candidates,
+                current,
+                redirects_left: 0,
+            })),
         })
     }
 
@@ -113,6 +122,15 @@ impl Discovery {
     pub fn issuer_match(mut self, rule: IssuerMatch) -> Self {
         if let State::Ready(search) = &mut self.state {
             search.rule = rule;
+        }
+        self
+    }
+
+    /// Says who has named the issuer. The default is the user.
+    #[must_use]
+    pub fn chosen_by(mut self, chosen: ChosenBy) -> Self {
+        if let State::Ready(search) = &mut self.state {
+            search.chosen = chosen;
         }
         self
     }
@@ -127,7 +145,8 @@ impl Discovery {
     }
 
     fn fetch(&mut self, search: Search, cx: &mut Context<'_>, finding: Finding) -> Turned {
-        let target = EndpointUrl::new(search.current.clone(), Reach::Any);
+        let reach = search.policy.reach(&search.current, search.chosen.trusted(&search.current));
+        let target = reach.and_then(|reach| EndpointUrl::new(search.current.clone(), reach));
         let target = target.map_err(|flaw| Error::from(ConfigError::Url { endpoint: Endpoint::Metadata, flaw }));
         let started = target.and_then(|target| Exchange::started(Plan::get(Endpoint::Metadata, target), cx));
         match started {
@@ -176,7 +195,7 @@ impl Discovery {
 impl Search {
     fn read(&self, response: &http::Response<Body>, cx: &Context<'_>) -> Result<ServerMetadata, Error> {
         let document = answer::success(response, Leniency::Compat, cx.now, Endpoint::Metadata)?.object;
-        ServerMetadata::from_document(document, &self.issuer, self.rule, self.policy)
+        ServerMetadata::from_document(document, &self.issuer, self.chosen, self.rule, self.policy)
     }
 
     fn moved(&self, response: &http::Response<Body>) -> Option<Url> {

@@ -10,8 +10,6 @@ pub mod jwks;
 pub(crate) mod nested;
 pub mod revocation;
 pub(crate) mod single;
-#[cfg(test)]
-mod tests;
 pub mod userinfo;
 
 pub use discovery::Discovery;

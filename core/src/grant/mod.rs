@@ -12,8 +12,6 @@ mod extras;
 mod pending;
 mod redeem;
 pub mod refresh;
-#[cfg(test)]
-mod tests;
 
 pub use authorization_code::{AuthorizationCode, AuthorizationRequest};
 pub use client_credentials::ClientCredentials;

@@ -123,15 +123,15 @@ impl UrlPolicy {
 
     /// Judges a URL that stands in the metadata of the server at `trusted`, and says how far it may reach.
     ///
-    /// At the host that the user named, it is as good as the user's own URL. At any other, it may lead to public
+    /// At the host that the user named (`trusted`, if the user named any), it is as good as the user's own URL. At any other, it may lead to public
     /// addresses only: a literal is judged here, a name by the driver when it connects.
     ///
     /// # Errors
     /// As [`check`](Self::check), and [`UrlFlaw::PrivateAddress`].
-    pub fn reach(&self, url: &Url, trusted: &Url) -> Result<Reach, UrlFlaw> {
+    pub fn reach(&self, url: &Url, trusted: Option<&Url>) -> Result<Reach, UrlFlaw> {
         self.check(url)?;
         let host = url.host().ok_or(UrlFlaw::Host)?;
-        let named = trusted.host().is_some_and(|trusted| match (&host, &trusted) {
+        let named = trusted.and_then(Url::host).is_some_and(|trusted| match (&host, &trusted) {
             (Host::Domain(host), Host::Domain(trusted)) => undotted(host) == undotted(trusted),
             _ => host == trusted,
         });

@@ -111,6 +111,7 @@ impl ServerMetadata {
     pub(crate) fn from_document(
         document: Object,
         issuer: &str,
+        chosen: ChosenBy,
         rule: IssuerMatch,
         policy: UrlPolicy,
     ) -> Result<Self, Error> {
@@ -132,7 +133,7 @@ impl ServerMetadata {
             };
             let flawed = |flaw| SecurityError::Url { endpoint, flaw };
             let url = policy.parse(&text).map_err(flawed)?;
-            let reach = policy.reach(&url, &metadata.issuer_url).map_err(flawed)?;
+            let reach = policy.reach(&url, chosen.trusted(&metadata.issuer_url)).map_err(flawed)?;
             metadata.endpoints.push((endpoint, EndpointUrl::new(url, reach).map_err(flawed)?));
         }
         for member in LISTS {
@@ -185,6 +186,26 @@ impl ServerMetadata {
     /// [`Rule::MemberInvalid`] when the document does not fit `T`.
     pub fn extra<T: serde::de::DeserializeOwned>(&self) -> Option<Result<T, Error>> {
         self.document.as_ref().map(|document| document.extra().map_err(|_| broken(Rule::MemberInvalid("extra"))))
+    }
+}
+
+/// Who has named an issuer: it decides which addresses its hosts may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// The user of this client, in the settings: the issuer's host may be anywhere.
+    #[default]
+    User,
+    /// A remote party, such as a resource server: it could name an address inside the user's network, so all hosts
+    /// must have public addresses.
+    RemoteParty,
+}
+
+impl ChosenBy {
+    pub(crate) fn trusted(self, issuer: &Url) -> Option<&Url> {
+        match self {
+            ChosenBy::User => Some(issuer),
+            ChosenBy::RemoteParty => None,
+        }
     }
 }
 
