@@ -9,13 +9,15 @@ use grantflow_core::client::{Authentication, Client};
 use grantflow_core::endpoint::revocation::TokenKind;
 use grantflow_core::endpoint::{Introspection, Revocation};
 use grantflow_core::error::{Advice, ConfigError, Delivery, Error, Rule, TransportKind};
-use grantflow_core::grant::{ClientCredentials, Device, Extras};
+use grantflow_core::grant::refresh::RefreshRequest;
+use grantflow_core::grant::{ClientCredentials, Device, Extras, Refresh};
 use grantflow_core::http::UrlPolicy;
 use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::machine::EffectKind;
 use grantflow_core::server::ServerMetadata;
 use serde_json::json;
 
+use crate::authorization_response::waiting;
 use crate::catalogue::sources;
 use crate::scripted::*;
 use crate::token_response::result;
@@ -220,6 +222,58 @@ fn ca_11_a_server_that_repeats_our_secrets_puts_them_into_no_error() {
         )
     });
     let mut run = asking(&asserting()).answering([echo]);
+    run.start().failed();
+    run.sent(&[TOKEN]);
+}
+
+/// Short secrets, and such as look like words, are known because they were sent.
+#[test]
+fn ca_11_a_server_that_repeats_short_secrets_puts_them_into_no_error() {
+    let ways: [fn(Secret) -> Authentication; 3] =
+        [Authentication::SecretBasic, Authentication::SecretPost, Authentication::SecretBasicRaw];
+    let json_type = ("content-type", "application/json");
+    for secret in ["hunter2", "correct_horse_battery_staple", "tr0ub4dor&3"] {
+        for way in ways {
+            let said = format!("the secret {secret} is wrong");
+            let answers = [
+                json(
+                    400,
+                    &json!({ "error": "invalid_client", "error_description": said, "error_uri": format!("https://as.example/{secret}") }),
+                ),
+                json(400, &json!({ "error": format!("Bad {secret}") })),
+                json(400, &json!({ "error": { "message": said } })),
+                json(400, &json!({ "message": said, "detail": secret })),
+                answer(401, &[("content-type", "text/plain")], &said),
+                answer(502, &[("content-type", "text/html")], format!("<p>{said}</p>")),
+                answer(401, &[json_type, ("www-authenticate", &format!("Basic realm=\"{said}\""))], ""),
+                answer(302, &[("location", &format!("https://as.example/{secret}"))], ""),
+            ];
+            for answer in answers {
+                let mut run = asking(&with(way(Secret::from(secret)))).answering([answer]);
+                run.secrets.push(secret.to_owned());
+                run.start().failed();
+                run.sent(&[TOKEN]);
+            }
+        }
+    }
+    // The code, the verifier and the refresh token are as secret as what the client is known by.
+    let echo = |name: &'static str| -> Answer {
+        Box::new(move |view: &View| {
+            json(
+                400,
+                &json!({ "error": "invalid_grant", "error_description": format!("no: {}", view.field(name).unwrap()) }),
+            )(view)
+        })
+    };
+    for name in ["code", "code_verifier"] {
+        let mut run = waiting(&public(), "").answering([echo(name)]);
+        run.secrets.push("abc-7".to_owned());
+        run.call_back("code=abc-7&state={state}&iss={iss}").failed();
+        run.sent(&[TOKEN]);
+    }
+    let mut run = Run::new(Refresh::new(&public(), RefreshRequest::new(Secret::from("r-7/x"))).unwrap())
+        .answering([echo("refresh_token")]);
+    run.secrets.push("r-7/x".to_owned());
     run.start().failed();
     run.sent(&[TOKEN]);
 }

@@ -85,9 +85,13 @@ pub struct Credentials {
 #[derive(Debug)]
 pub(crate) enum Method {
     None,
-    Basic(HeaderValue),
+    /// The header, and the secret in it.
+    Basic(HeaderValue, Secret),
     Post(Secret),
-    Assertion { key_id: String, algorithm: SignatureAlgorithm },
+    Assertion {
+        key_id: String,
+        algorithm: SignatureAlgorithm,
+    },
     Custom(Arc<dyn AuthenticationMethod>),
 }
 
@@ -95,7 +99,7 @@ impl Method {
     pub(crate) fn name(&self) -> &str {
         match self {
             Method::None => "none",
-            Method::Basic(_) => "client_secret_basic",
+            Method::Basic(..) => "client_secret_basic",
             Method::Post(_) => "client_secret_post",
             Method::Assertion { .. } => "private_key_jwt",
             Method::Custom(method) => method.name(),
@@ -129,11 +133,11 @@ impl Authentication {
         };
         match self {
             Authentication::None => Ok(Method::None),
-            Authentication::Secret(secret) if offered("client_secret_basic") => basic(client_id, &secret, true),
+            Authentication::Secret(secret) if offered("client_secret_basic") => basic(client_id, secret, true),
             Authentication::Secret(secret) if offered("client_secret_post") => post(secret),
             Authentication::Secret(_) => Err(ConfigError::AuthenticationUnsupported.into()),
-            Authentication::SecretBasic(secret) => basic(client_id, &secret, true),
-            Authentication::SecretBasicRaw(secret) => basic(client_id, &secret, false),
+            Authentication::SecretBasic(secret) => basic(client_id, secret, true),
+            Authentication::SecretBasicRaw(secret) => basic(client_id, secret, false),
             Authentication::SecretPost(secret) => post(secret),
             Authentication::SignedAssertion { key_id, algorithm } => Ok(Method::Assertion { key_id, algorithm }),
             Authentication::Custom(method) => Ok(Method::Custom(method)),
@@ -148,7 +152,7 @@ fn post(secret: Secret) -> Result<Method, Error> {
     Ok(Method::Post(secret))
 }
 
-fn basic(client_id: &str, secret: &Secret, encode: bool) -> Result<Method, Error> {
+fn basic(client_id: &str, secret: Secret, encode: bool) -> Result<Method, Error> {
     if secret.expose().is_empty() {
         return Err(ConfigError::EmptySecret.into());
     }
@@ -161,5 +165,5 @@ fn basic(client_id: &str, secret: &Secret, encode: bool) -> Result<Method, Error
     let mut value = HeaderValue::from_str(&text)
         .map_err(|_| ConfigError::Invalid { setting: "client secret", why: "cannot be put into a header" })?;
     value.set_sensitive(true);
-    Ok(Method::Basic(value))
+    Ok(Method::Basic(value, secret))
 }

@@ -21,7 +21,7 @@ use crate::error::{
 use crate::http::challenge::challenges;
 use crate::http::form::Form;
 use crate::http::json::{Object, Value};
-use crate::http::{Body, UrlPolicy, retry_after};
+use crate::http::{Body, Sent, UrlPolicy, retry_after};
 use crate::machine::{
     Arrow, Context, Effect, EffectKind, Event, EventKind, FAILED, Finding, Machine, Outgoing, READY, StateId, StateRow,
     Step, Table, Transitions, Turn,
@@ -186,7 +186,7 @@ impl Plan {
         match &self.credentials {
             Attached::Client(client) => match client.method() {
                 Method::Assertion { key_id, algorithm } => Some((client, key_id, *algorithm)),
-                Method::None | Method::Basic(_) | Method::Post(_) | Method::Custom(_) => None,
+                Method::None | Method::Basic(..) | Method::Post(_) | Method::Custom(_) => None,
             },
             Attached::Nothing | Attached::Bearer(_) => None,
         }
@@ -286,7 +286,12 @@ impl Exchange {
         }
     }
 
-    fn received(&mut self, mut attempt: Box<Attempt>, response: http::Response<Body>, cx: &mut Context<'_>) -> Turned {
+    fn received(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        mut response: http::Response<Body>,
+        cx: &mut Context<'_>,
+    ) -> Turned {
         if response.body().len() > attempt.plan.limit {
             let failure = SendFailure { delivery: Delivery::Unknown, kind: TransportKind::TooLarge };
             return Turn::Ended(MALFORMED, attempt.broken(failure));
@@ -304,6 +309,9 @@ impl Exchange {
                 Ok(None) => {}
                 Err(error) => return Turn::Ended(UNREADY, error),
             }
+        }
+        if !response.status().is_success() {
+            response.extensions_mut().insert(attempt.sent());
         }
         self.state = State::Complete;
         Turn::Moved(REPLIED, Step::Done(response))
@@ -409,6 +417,22 @@ impl Attempt {
         Ok((until.since(self.started) <= RETRY_BUDGET && until > cx.now).then_some(until))
     }
 
+    /// The secrets of the request, as far as they are ours: a custom method's own are not known here.
+    fn sent(&self) -> Sent {
+        const FIELDS: [&str; 5] = ["code", "code_verifier", "refresh_token", "device_code", "token"];
+        let fields = FIELDS.iter().flat_map(|name| self.plan.form.all(name));
+        let made = self.assertion.iter().chain(&self.proof);
+        let credential = match &self.plan.credentials {
+            Attached::Nothing => None,
+            Attached::Bearer(token) => Some(token),
+            Attached::Client(client) => match client.method() {
+                Method::Basic(_, secret) | Method::Post(secret) => Some(secret),
+                Method::None | Method::Assertion { .. } | Method::Custom(_) => None,
+            },
+        };
+        Sent::new(fields.chain(made).chain(credential).map(Secret::duplicate))
+    }
+
     fn broken(&self, failure: SendFailure) -> Error {
         Error::Transport(TransportError {
             endpoint: self.plan.endpoint,
@@ -442,7 +466,7 @@ impl Attempt {
             }
             Attached::Client(client) => match client.method() {
                 Method::None => form.push("client_id", client.client_id()),
-                Method::Basic(value) => {
+                Method::Basic(value, _) => {
                     headers.insert(AUTHORIZATION, value.clone());
                 }
                 Method::Post(secret) => {

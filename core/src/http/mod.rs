@@ -7,8 +7,10 @@ pub mod challenge;
 pub mod form;
 pub mod json;
 mod retry_after;
+mod sent;
 mod url_policy;
 
 pub use body::Body;
 pub use retry_after::{LONGEST_WAIT, http_date, retry_after};
+pub(crate) use sent::Sent;
 pub use url_policy::{MAX_URL, Reach, UrlPolicy, is_public};

@@ -8,8 +8,8 @@ use http::{Response, header};
 
 use super::answer::{self, MediaType};
 use crate::error::{AnswerFacts, safe_text};
-use crate::http::Body;
 use crate::http::json::Value;
+use crate::http::{Body, Sent};
 
 /// The headers that help an engineer, or the people who run the server, to find the cause.
 const HEADERS: [&str; 12] = [
@@ -59,6 +59,7 @@ const LOOK: usize = 8 * 1024;
 
 /// Collects the facts of an answer.
 pub(super) fn of(response: &Response<Body>) -> AnswerFacts {
+    let sent = Sent::of(response);
     let headers = HEADERS
         .iter()
         .filter_map(|name| Some((*name, response.headers().get(*name)?)))
@@ -66,7 +67,7 @@ pub(super) fn of(response: &Response<Body>) -> AnswerFacts {
             let value = String::from_utf8_lossy(value.as_bytes());
             let value = if name == "location" { without_parameters(&value) } else { value.into_owned() };
             let value = if name == "www-authenticate" { strike(&value, Words::Spoken) } else { value };
-            (name.to_owned(), safe_text(&value))
+            (name.to_owned(), safe_text(&sent.strike(value)))
         })
         .collect();
     let media_type = response.headers().get(header::CONTENT_TYPE);
@@ -74,7 +75,7 @@ pub(super) fn of(response: &Response<Body>) -> AnswerFacts {
         status: response.status().as_u16(),
         media_type: media_type.map(|value| safe_text(&String::from_utf8_lossy(value.as_bytes()))),
         headers,
-        excerpt: excerpt(response),
+        excerpt: excerpt(response, &sent),
     }
 }
 
@@ -93,7 +94,7 @@ fn without_parameters(location: &str) -> String {
     if mark.is_empty() { place } else { format!("{place}{mark}..") }
 }
 
-fn excerpt(response: &Response<Body>) -> Option<String> {
+fn excerpt(response: &Response<Body>, sent: &Sent) -> Option<String> {
     let body = response.body().expose();
     if body.is_empty() {
         return None;
@@ -101,7 +102,7 @@ fn excerpt(response: &Response<Body>) -> Option<String> {
     if let Some(object) = answer::object(response) {
         let mut out = String::new();
         show_members(&mut out, object.members());
-        return Some(safe_text(&out));
+        return Some(safe_text(&sent.strike(out)));
     }
     // A message that broke on the way still holds what it holds: show nothing of it.
     let text = String::from_utf8_lossy(body.get(..body.len().min(LOOK)).unwrap_or_default());
@@ -114,7 +115,7 @@ fn excerpt(response: &Response<Body>) -> Option<String> {
     if !readable || text.starts_with(['{', '[', '"']) {
         return None;
     }
-    let text = strike(&without_tags(text), Words::Struck);
+    let text = strike(&sent.strike(without_tags(text)), Words::Struck);
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
     let cut = text.char_indices().map(|(at, _)| at).nth(EXCERPT).unwrap_or(text.len());

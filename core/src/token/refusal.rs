@@ -11,7 +11,7 @@ use crate::error::{
     Delivery, Endpoint, Error, ProtocolError, Refusal, Rule, TransportError, TransportKind, not_before, safe_text,
 };
 use crate::http::json::{Nested, Object, Value};
-use crate::http::{Body, challenge, retry_after};
+use crate::http::{Body, Sent, challenge, retry_after};
 use crate::time::Timestamp;
 
 /// Says what an answer that is no success means.
@@ -71,16 +71,22 @@ impl Words {
     /// Makes the error that is reported.
     pub(super) fn into_error(self, response: &Response<Body>, endpoint: Endpoint) -> Error {
         let hint = self.description.as_deref().and_then(hint);
-        let shown = |text: String| safe_text(&facts::strike(&text, facts::Words::Spoken));
+        let sent = Sent::of(response);
+        let shown = |text: String| safe_text(&facts::strike(&sent.strike(text), facts::Words::Spoken));
         Error::Refused(Box::new(Refusal {
             endpoint,
-            code: safe_text(&self.code),
+            code: if is_word(&self.code) { self.code } else { safe_text(&sent.strike(self.code)) },
             description: self.description.map(shown),
-            uri: self.uri.map(|uri| safe_text(&uri)),
+            uri: self.uri.map(|uri| safe_text(&sent.strike(uri))),
             answer: Some(facts::of(response)),
             hint,
         }))
     }
+}
+
+/// Whether a code is made as the registered ones are. Those stay, even where a secret is a part of them by chance.
+fn is_word(code: &str) -> bool {
+    code.len() <= 48 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// The refusal in a body: an `error` that is a string, or one of the two other shapes that large providers use.
