@@ -26,3 +26,19 @@ pub use random::{Random, RandomUnavailable};
 pub use secret::{Secret, Wipe};
 pub use snapshot::Snapshot;
 pub use time::Timestamp;
+
+use machine::Table;
+
+/// The tables of all machines there are, as a reader meets them. The first is part of all others.
+pub const TABLES: &[&Table] = &[
+    &endpoint::exchange::TABLE,
+    &grant::authorization_code::TABLE,
+    &grant::client_credentials::TABLE,
+    &grant::device::TABLE,
+    &grant::refresh::TABLE,
+    &endpoint::discovery::TABLE,
+    &endpoint::jwks::TABLE,
+    &endpoint::userinfo::TABLE,
+    &endpoint::introspection::TABLE,
+    &endpoint::revocation::TABLE,
+];

@@ -6,6 +6,7 @@
 
 mod effect;
 mod event;
+mod svg;
 mod table;
 #[cfg(test)]
 mod tests;
