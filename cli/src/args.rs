@@ -1,0 +1,245 @@
+//! What can be typed: commands, options, and what they are for.
+//!
+//! No option takes a secret: arguments can be read by everybody on the machine. Secrets come from an environment
+//! variable, a file or standard input, and only their whereabouts are arguments.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use grantflow_core::TABLES;
+use grantflow_core::jose::SignatureAlgorithm;
+use grantflow_devserver::Fault;
+
+use crate::exit;
+use crate::output::Output;
+
+/// OAuth 2.0 and OpenID Connect from the command line.
+///
+/// Standard output carries exactly what was asked for, and nothing when something went wrong; everything else goes to
+/// standard error.
+#[derive(Debug, Parser)]
+#[command(name = "grantflow", version, after_help = exit::HELP, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Show each transition, exchange and check on standard error. Nothing secret is shown.
+    #[arg(long, global = true)]
+    pub(crate) trace: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run every flow against a built-in server on this machine, and show each step.
+    #[command(after_help = exit::HELP)]
+    Demo(DemoArgs),
+    /// Log a person in and print their token.
+    #[command(after_help = exit::HELP)]
+    Login(LoginArgs),
+    /// Get a token without a person.
+    #[command(after_help = exit::HELP)]
+    Token {
+        #[command(subcommand)]
+        grant: TokenCommand,
+    },
+    /// Fetch the metadata of a server and print it as JSON.
+    #[command(after_help = exit::HELP)]
+    Discover(DiscoverArgs),
+    /// Draw the states of a flow.
+    Diagram(DiagramArgs),
+    /// Run the development server until it is interrupted. Prints its issuer, then one line a request on standard error.
+    #[command(after_help = exit::HELP)]
+    Serve(ServeArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell to complete for.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Get a token for the client itself (RFC 6749 section 4.4).
+    ClientCredentials(ClientCredentialsArgs),
+    /// Get a new token with a refresh token (RFC 6749 section 6).
+    Refresh(RefreshArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Let the server do this wrong and see what comes of it. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fault: Vec<Fault>,
+}
+
+/// Which client of which server.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The server's issuer: an https URL, or http to 127.0.0.1 or [::1].
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: String,
+    /// The client's identifier.
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: String,
+    #[command(flatten)]
+    pub(crate) secret: ClientSecretArgs,
+    /// Accept id_tokens signed like this. May be repeated; RS256 alone if absent.
+    #[arg(long, value_name = "ALG", value_parser = algorithm)]
+    pub(crate) id_token_alg: Vec<SignatureAlgorithm>,
+}
+
+/// Where the client secret is.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct ClientSecretArgs {
+    /// Take the client secret from this environment variable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client_secret_env: Option<String>,
+    /// Take the client secret from this file, which nobody else may read.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    /// Take the client secret from standard input.
+    #[arg(long)]
+    pub(crate) client_secret_stdin: bool,
+}
+
+/// Where the refresh token is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RefreshTokenArgs {
+    /// Take the refresh token from this environment variable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) refresh_token_env: Option<String>,
+    /// Take the refresh token from this file, which nobody else may read.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) refresh_token_file: Option<PathBuf>,
+    /// Take the refresh token from standard input.
+    #[arg(long, conflicts_with = "client_secret_stdin")]
+    pub(crate) refresh_token_stdin: bool,
+}
+
+/// What is asked for, and how it is printed.
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// The scopes to ask for, separated by spaces.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) scope: String,
+    /// Ask for a token for this resource (RFC 8707). May be repeated.
+    #[arg(long, value_name = "URI")]
+    pub(crate) resource: Vec<String>,
+    /// Add a parameter to the request. May be repeated. Not for secrets.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, String)>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Output::Token)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+    /// Show a code to type on another device (RFC 8628).
+    #[arg(long, conflicts_with_all = ["no_browser", "port", "redirect_uri", "form_post", "max_age", "acr"])]
+    pub(crate) device: bool,
+    /// Open no browser: print the address, and read the address that the browser came back to from standard input.
+    #[arg(long, conflicts_with_all = ["form_post", "client_secret_stdin"])]
+    pub(crate) no_browser: bool,
+    /// Listen on this port. May be repeated: the first that is free is taken. Any free one if absent.
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Vec<u16>,
+    /// The redirect URI, where the server knows one only. It must be a loopback address unless --no-browser is given;
+    /// without a port in it, any free one is taken.
+    #[arg(long, value_name = "URI", conflicts_with = "port")]
+    pub(crate) redirect_uri: Option<String>,
+    /// Demand a login at most this many seconds ago.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_age: Option<u64>,
+    /// Demand one of these authentication context classes. May be repeated.
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) acr: Vec<String>,
+    /// How long to wait for the person.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
+    /// Have the answer posted as a form.
+    #[arg(long)]
+    pub(crate) form_post: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClientCredentialsArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RefreshArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) refresh_token: RefreshTokenArgs,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// The issuer, exactly as the server writes it.
+    #[arg(value_name = "URL")]
+    pub(crate) issuer: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiagramArgs {
+    /// Which flow.
+    #[arg(value_parser = PossibleValuesParser::new(TABLES.iter().map(|table| table.machine)))]
+    pub(crate) flow: String,
+    /// How to draw it.
+    #[arg(long, value_enum, default_value_t = Format::Mermaid)]
+    pub(crate) format: Format,
+}
+
+/// A way to draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A Mermaid state diagram.
+    Mermaid,
+    /// Graphviz' language.
+    Dot,
+    /// A picture.
+    Svg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Listen on this port of 127.0.0.1; 0 takes a free one.
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// Read clients, users and settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Show no page: this user is signed in and allows everything.
+    #[arg(long, value_name = "USER")]
+    pub(crate) auto_consent: Option<String>,
+    /// Do this wrong. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fault: Vec<Fault>,
+    /// Print the names of the faults and what they do, and exit.
+    #[arg(long, exclusive = true)]
+    pub(crate) list_faults: bool,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("it is not of the form NAME=VALUE".to_owned()),
+    }
+}
+
+fn algorithm(text: &str) -> Result<SignatureAlgorithm, String> {
+    SignatureAlgorithm::parse(text).ok_or_else(|| "there is no such algorithm".to_owned())
+}

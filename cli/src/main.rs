@@ -1,0 +1,65 @@
+//! The command. Each command stands in a file of its own, gives an artefact or a failure, and prints nothing to
+//! standard output by itself; how all of them end stands in [`exit`].
+
+mod args;
+mod connect;
+mod demo;
+mod diagram;
+mod discover;
+mod exit;
+mod login;
+mod output;
+mod run;
+mod secrets;
+mod serve;
+mod token;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Cli, Command, TokenCommand};
+use crate::exit::{Artefact, Code, Failure};
+use crate::trace::{Detail, Trace};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return told(&message),
+    };
+    let trace = Trace::new(if cli.trace { Detail::Everything } else { Detail::Little });
+    match perform(cli.command, trace).and_then(|artefact| output::print(&artefact)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            trace.failure(&failure.to_string());
+            failure.code().into()
+        }
+    }
+}
+
+/// Help and version go to standard output, and everything else about arguments to standard error.
+fn told(message: &clap::Error) -> ExitCode {
+    match (message.print(), message.use_stderr()) {
+        (_, true) => Code::Usage.into(),
+        (Ok(()), false) => ExitCode::SUCCESS,
+        (Err(_), false) => Code::Local.into(),
+    }
+}
+
+fn perform(command: Command, trace: Trace) -> Result<Artefact, Failure> {
+    match command {
+        Command::Demo(args) => run::block_on(demo::run(&args)),
+        Command::Login(args) => login::run(&args, trace),
+        Command::Token { grant: TokenCommand::ClientCredentials(args) } => token::client_credentials(&args, trace),
+        Command::Token { grant: TokenCommand::Refresh(args) } => token::refresh(&args, trace),
+        Command::Discover(args) => run::block_on(discover::run(&args, trace)),
+        Command::Diagram(args) => diagram::draw(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "grantflow", &mut script);
+            Ok(Artefact::new(String::from_utf8_lossy(&script).into_owned()))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `grantflow token`: tokens without a person.
+
+use grantflow_core::grant::refresh::RefreshRequest;
+use grantflow_core::grant::{ClientCredentials, Refresh};
+use grantflow_core::http::UrlPolicy;
+use grantflow_core::machine::Event;
+use grantflow_tokio::Nobody;
+
+use crate::args::{ClientCredentialsArgs, RefreshArgs};
+use crate::exit::{Artefact, Failure};
+use crate::trace::Trace;
+use crate::{connect, output, run, secrets};
+
+/// A token for the client itself.
+pub(crate) fn client_credentials(args: &ClientCredentialsArgs, trace: Trace) -> Result<Artefact, Failure> {
+    let extras = connect::extras_with_resources(&args.ask)?;
+    let secret = secrets::client_secret(&args.server.secret)?;
+    run::block_on(async {
+        let driver = trace.driver();
+        let client = connect::client(&driver, &args.server, secret, UrlPolicy::default()).await?;
+        let mut flow = ClientCredentials::new(&client, &args.ask.scope, &extras)?;
+        let tokens = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
+        output::artefact(&tokens, args.ask.output)
+    })
+}
+
+/// The successor of a token.
+pub(crate) fn refresh(args: &RefreshArgs, trace: Trace) -> Result<Artefact, Failure> {
+    let extras = connect::extras(&args.ask)?;
+    let secret = secrets::client_secret(&args.server.secret)?;
+    let mut request = RefreshRequest::new(secrets::refresh_token(&args.refresh_token)?).extras(extras);
+    if !args.ask.scope.is_empty() {
+        request = request.narrow_scope(&args.ask.scope)?;
+    }
+    for resource in &args.ask.resource {
+        request = request.resource(resource.as_str());
+    }
+    run::block_on(async {
+        let driver = trace.driver();
+        let client = connect::client(&driver, &args.server, secret, UrlPolicy::default()).await?;
+        let mut flow = Refresh::new(&client, request)?;
+        let tokens = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
+        output::artefact(&tokens, args.ask.output)
+    })
+}
