@@ -5,20 +5,17 @@
 //! An inactive token shows nothing but that it is inactive, whatever else the server sends. `active` must be a boolean;
 //! anything else is an error and never "active". An active answer that has expired, or is not valid yet, is inactive.
 
-use super::exchange::{self, Plan};
+use super::exchange::Plan;
 use super::nested;
 use super::revocation::TokenKind;
-use super::single::{self, EXCHANGING, Single};
+use super::single::{self, EXCHANGING, Single, single_exchange};
 use crate::Secret;
 use crate::client::Client;
 use crate::error::{Endpoint, Error, Rule};
 use crate::http::Body;
 use crate::http::form::Form;
 use crate::http::json::{Object, Value};
-use crate::machine::{
-    Arrow, COMPLETE, Context, Event, EventKind, FAILED, Finding, READY, StateId, StateRow, Step, Table, Transitions,
-    Turn,
-};
+use crate::machine::{Arrow, COMPLETE, Context, EventKind, FAILED, Finding, READY, Step, Table, Turn};
 use crate::token::{Leniency, answer, refusal};
 
 const ACTIVE: Finding = Finding("Active");
@@ -28,12 +25,7 @@ const REFUSED: Finding = Finding("Refused");
 /// The states and arrows of an introspection.
 pub const TABLE: Table = Table {
     machine: "introspection",
-    states: &[
-        StateRow::initial(),
-        StateRow::nested(EXCHANGING, &exchange::TABLE),
-        StateRow::complete(),
-        StateRow::failed(),
-    ],
+    states: single::STATES,
     rows: &[
         Arrow::new(READY, EventKind::Start, single::BEGUN, EXCHANGING),
         Arrow::new(READY, EventKind::Start, single::UNREADY, FAILED),
@@ -140,33 +132,11 @@ impl Introspection {
     }
 }
 
-impl Transitions for Introspection {
-    type Output = Introspected;
-
-    fn state(&self) -> StateId {
-        self.0.state()
-    }
-
-    fn table(&self) -> &'static Table {
-        &TABLE
-    }
-
-    fn leaf(&self) -> Option<(&'static Table, StateId)> {
-        self.0.leaf()
-    }
-
-    fn apply(&mut self, event: Event, cx: &mut Context<'_>) -> Turn<Introspected> {
-        self.0.apply(event, cx, |(), response, cx| match read(&response, cx) {
-            Ok(Introspected::Active(active)) => Turn::Moved(ACTIVE, Step::Done(Introspected::Active(active))),
-            Ok(Introspected::Inactive) => Turn::Moved(INACTIVE, Step::Done(Introspected::Inactive)),
-            Err(error) => Turn::Ended(REFUSED, error),
-        })
-    }
-
-    fn fail(&mut self) {
-        self.0.fail();
-    }
-}
+single_exchange!(Introspection, Introspected, |(), response, cx| match read(&response, cx) {
+    Ok(Introspected::Active(active)) => Turn::Moved(ACTIVE, Step::Done(Introspected::Active(active))),
+    Ok(Introspected::Inactive) => Turn::Moved(INACTIVE, Step::Done(Introspected::Inactive)),
+    Err(error) => Turn::Ended(REFUSED, error),
+});
 
 fn read(response: &http::Response<Body>, cx: &Context<'_>) -> Result<Introspected, Error> {
     let document = answer::success(response, Leniency::Compat, cx.now, Endpoint::Introspection)?.object;

@@ -7,16 +7,13 @@
 
 use std::sync::Arc;
 
-use super::exchange::{self, Plan};
+use super::exchange::Plan;
 use super::nested;
-use super::single::{self, EXCHANGING, Single};
+use super::single::{self, EXCHANGING, Single, single_exchange};
 use crate::client::Client;
 use crate::error::{Endpoint, Error, Rule};
 use crate::jose::JwkSet;
-use crate::machine::{
-    Arrow, COMPLETE, Context, Event, EventKind, FAILED, Finding, READY, StateId, StateRow, Step, Table, Transitions,
-    Turn,
-};
+use crate::machine::{Arrow, COMPLETE, EventKind, FAILED, Finding, READY, Step, Table, Turn};
 use crate::token::{Leniency, answer, refusal};
 
 const READ: Finding = Finding("Read");
@@ -25,12 +22,7 @@ const EMPTY: Finding = Finding("Empty");
 /// The states and arrows of the fetch of a key set.
 pub const TABLE: Table = Table {
     machine: "jwks",
-    states: &[
-        StateRow::initial(),
-        StateRow::nested(EXCHANGING, &exchange::TABLE),
-        StateRow::complete(),
-        StateRow::failed(),
-    ],
+    states: single::STATES,
     rows: &[
         Arrow::new(READY, EventKind::Start, single::BEGUN, EXCHANGING),
         Arrow::new(READY, EventKind::Start, single::UNREADY, FAILED),
@@ -55,40 +47,18 @@ impl Jwks {
     }
 }
 
-impl Transitions for Jwks {
-    type Output = Arc<JwkSet>;
-
-    fn state(&self) -> StateId {
-        self.0.state()
+single_exchange!(Jwks, Arc<JwkSet>, |client, response, cx| {
+    let issuer = client.server().issuer();
+    let keys = answer::success(&response, Leniency::Compat, cx.now, Endpoint::Keys).and_then(|_| {
+        JwkSet::parse(response.body().expose(), cx.crypto)
+            .map_err(|rule| refusal::broken(&response, Endpoint::Keys, rule))
+    });
+    match keys {
+        Ok(keys) if keys.is_empty() => {
+            let error = refusal::broken(&response, Endpoint::Keys, Rule::NoKeys);
+            Turn::Ended(EMPTY, error)
+        }
+        Ok(keys) => Turn::Moved(READ, Step::Done(cx.memory.keys_fetched(issuer, keys, cx.now))),
+        Err(error) => Turn::Ended(EMPTY, error),
     }
-
-    fn table(&self) -> &'static Table {
-        &TABLE
-    }
-
-    fn leaf(&self) -> Option<(&'static Table, StateId)> {
-        self.0.leaf()
-    }
-
-    fn apply(&mut self, event: Event, cx: &mut Context<'_>) -> Turn<Arc<JwkSet>> {
-        self.0.apply(event, cx, |client, response, cx| {
-            let issuer = client.server().issuer();
-            let keys = answer::success(&response, Leniency::Compat, cx.now, Endpoint::Keys).and_then(|_| {
-                JwkSet::parse(response.body().expose(), cx.crypto)
-                    .map_err(|rule| refusal::broken(&response, Endpoint::Keys, rule))
-            });
-            match keys {
-                Ok(keys) if keys.is_empty() => {
-                    let error = refusal::broken(&response, Endpoint::Keys, Rule::NoKeys);
-                    Turn::Ended(EMPTY, error)
-                }
-                Ok(keys) => Turn::Moved(READ, Step::Done(cx.memory.keys_fetched(issuer, keys, cx.now))),
-                Err(error) => Turn::Ended(EMPTY, error),
-            }
-        })
-    }
-
-    fn fail(&mut self) {
-        self.0.fail();
-    }
-}
+});

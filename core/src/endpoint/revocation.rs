@@ -5,17 +5,14 @@
 //! 200 and 204 are success, whatever the body says, and so is a token that the server does not know (§2.2). Everything
 //! else is an error: a token is never reported revoked when that is not known.
 
-use super::exchange::{self, Plan};
+use super::exchange::Plan;
 use super::nested;
-use super::single::{self, EXCHANGING, Single};
+use super::single::{self, EXCHANGING, Single, single_exchange};
 use crate::Secret;
 use crate::client::Client;
 use crate::error::{Endpoint, Error};
 use crate::http::form::Form;
-use crate::machine::{
-    Arrow, COMPLETE, Context, Event, EventKind, FAILED, Finding, READY, StateId, StateRow, Step, Table, Transitions,
-    Turn,
-};
+use crate::machine::{Arrow, COMPLETE, EventKind, FAILED, Finding, READY, Step, Table, Turn};
 use crate::token::refusal;
 
 const REVOKED: Finding = Finding("Revoked");
@@ -24,12 +21,7 @@ const REFUSED: Finding = Finding("Refused");
 /// The states and arrows of a revocation.
 pub const TABLE: Table = Table {
     machine: "revocation",
-    states: &[
-        StateRow::initial(),
-        StateRow::nested(EXCHANGING, &exchange::TABLE),
-        StateRow::complete(),
-        StateRow::failed(),
-    ],
+    states: single::STATES,
     rows: &[
         Arrow::new(READY, EventKind::Start, single::BEGUN, EXCHANGING),
         Arrow::new(READY, EventKind::Start, single::UNREADY, FAILED),
@@ -74,29 +66,7 @@ impl Revocation {
     }
 }
 
-impl Transitions for Revocation {
-    type Output = ();
-
-    fn state(&self) -> StateId {
-        self.0.state()
-    }
-
-    fn table(&self) -> &'static Table {
-        &TABLE
-    }
-
-    fn leaf(&self) -> Option<(&'static Table, StateId)> {
-        self.0.leaf()
-    }
-
-    fn apply(&mut self, event: Event, cx: &mut Context<'_>) -> Turn<()> {
-        self.0.apply(event, cx, |(), response, cx| match response.status().as_u16() {
-            200 | 204 => Turn::Moved(REVOKED, Step::Done(())),
-            _ => Turn::Ended(REFUSED, refusal::classify(&response, Endpoint::Revocation, cx.now)),
-        })
-    }
-
-    fn fail(&mut self) {
-        self.0.fail();
-    }
-}
+single_exchange!(Revocation, (), |(), response, cx| match response.status().as_u16() {
+    200 | 204 => Turn::Moved(REVOKED, Step::Done(())),
+    _ => Turn::Ended(REFUSED, refusal::classify(&response, Endpoint::Revocation, cx.now)),
+});

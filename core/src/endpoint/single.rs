@@ -1,9 +1,9 @@
 //! A flow that is one exchange and the reading of its answer.
 
-use super::exchange::{Exchange, Plan};
+use super::exchange::{self, Exchange, Plan};
 use super::nested::{self, Forwarded};
 use crate::http::Body;
-use crate::machine::{COMPLETE, Context, Event, FAILED, Finding, READY, StateId, Step, Table, Turn};
+use crate::machine::{COMPLETE, Context, Event, FAILED, Finding, READY, StateId, StateRow, Step, Table, Turn};
 
 /// The state in which the exchange runs.
 pub(crate) const EXCHANGING: StateId = StateId("Exchanging");
@@ -11,6 +11,45 @@ pub(crate) const EXCHANGING: StateId = StateId("Exchanging");
 pub(crate) const BEGUN: Finding = Finding("Begun");
 /// The request cannot be made.
 pub(crate) const UNREADY: Finding = Finding("Unready");
+
+/// The states of every such flow.
+pub(crate) const STATES: &[StateRow] =
+    &[StateRow::initial(), StateRow::nested(EXCHANGING, &exchange::TABLE), StateRow::complete(), StateRow::failed()];
+
+/// Makes a machine of a flow that wraps a [`Single`]: its `TABLE` and a function that reads the answer are all it has of
+/// its own.
+macro_rules! single_exchange {
+    ($flow:ty, $output:ty, $read:expr) => {
+        impl crate::machine::Transitions for $flow {
+            type Output = $output;
+
+            fn state(&self) -> crate::machine::StateId {
+                self.0.state()
+            }
+
+            fn table(&self) -> &'static crate::machine::Table {
+                &TABLE
+            }
+
+            fn leaf(&self) -> Option<(&'static crate::machine::Table, crate::machine::StateId)> {
+                self.0.leaf()
+            }
+
+            fn apply(
+                &mut self,
+                event: crate::machine::Event,
+                cx: &mut crate::machine::Context<'_>,
+            ) -> crate::machine::Turn<$output> {
+                self.0.apply(event, cx, $read)
+            }
+
+            fn fail(&mut self) {
+                self.0.fail();
+            }
+        }
+    };
+}
+pub(crate) use single_exchange;
 
 /// The states of such a flow; `A` is what the answer is compared with.
 #[derive(Debug)]

@@ -6,18 +6,15 @@
 //! the header, never into the query. Left out on purpose for now: signed and encrypted answers; a server that sends one
 //! is refused.
 
-use super::exchange::{self, Plan};
+use super::exchange::Plan;
 use super::nested;
-use super::single::{self, Single};
+use super::single::{self, Single, single_exchange};
 use crate::Secret;
 use crate::client::Client;
 use crate::error::{Endpoint, Error, Rule, SecurityError};
 use crate::http::Body;
 use crate::http::json::{Object, Value};
-use crate::machine::{
-    Arrow, COMPLETE, Context, Event, EventKind, FAILED, Finding, READY, StateId, StateRow, Step, Table, Transitions,
-    Turn,
-};
+use crate::machine::{Arrow, COMPLETE, Context, EventKind, FAILED, Finding, READY, StateId, Step, Table, Turn};
 use crate::token::{Leniency, answer, refusal};
 
 const EXCHANGING: StateId = single::EXCHANGING;
@@ -29,12 +26,7 @@ const REFUSED: Finding = Finding("Refused");
 /// The states and arrows of a UserInfo request.
 pub const TABLE: Table = Table {
     machine: "userinfo",
-    states: &[
-        StateRow::initial(),
-        StateRow::nested(EXCHANGING, &exchange::TABLE),
-        StateRow::complete(),
-        StateRow::failed(),
-    ],
+    states: single::STATES,
     rows: &[
         Arrow::new(READY, EventKind::Start, single::BEGUN, EXCHANGING),
         Arrow::new(READY, EventKind::Start, single::UNREADY, FAILED),
@@ -92,33 +84,11 @@ impl UserInfo {
     }
 }
 
-impl Transitions for UserInfo {
-    type Output = Profile;
-
-    fn state(&self) -> StateId {
-        self.0.state()
-    }
-
-    fn table(&self) -> &'static Table {
-        &TABLE
-    }
-
-    fn leaf(&self) -> Option<(&'static Table, StateId)> {
-        self.0.leaf()
-    }
-
-    fn apply(&mut self, event: Event, cx: &mut Context<'_>) -> Turn<Profile> {
-        self.0.apply(event, cx, |subject, response, cx| match read(&subject, &response, cx) {
-            Ok(profile) => Turn::Moved(PROFILE_READ, Step::Done(profile)),
-            Err(error @ Error::Security(SecurityError::SubjectMismatch)) => Turn::Ended(SUBJECT_DIFFERS, error),
-            Err(error) => Turn::Ended(REFUSED, error),
-        })
-    }
-
-    fn fail(&mut self) {
-        self.0.fail();
-    }
-}
+single_exchange!(UserInfo, Profile, |subject, response, cx| match read(&subject, &response, cx) {
+    Ok(profile) => Turn::Moved(PROFILE_READ, Step::Done(profile)),
+    Err(error @ Error::Security(SecurityError::SubjectMismatch)) => Turn::Ended(SUBJECT_DIFFERS, error),
+    Err(error) => Turn::Ended(REFUSED, error),
+});
 
 fn read(subject: &str, response: &http::Response<Body>, cx: &Context<'_>) -> Result<Profile, Error> {
     let document = answer::success(response, Leniency::Compat, cx.now, Endpoint::UserInfo)?.object;

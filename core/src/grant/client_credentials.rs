@@ -7,25 +7,18 @@
 use super::asked::IdTokenDemand;
 use super::{Asked, Extras, redeem};
 use crate::client::Client;
-use crate::endpoint::exchange::{self, Plan};
+use crate::endpoint::exchange::Plan;
 use crate::endpoint::nested;
-use crate::endpoint::single::{self, EXCHANGING, Single};
+use crate::endpoint::single::{self, EXCHANGING, Single, single_exchange};
 use crate::error::{ConfigError, Endpoint, Error};
 use crate::http::form::Form;
-use crate::machine::{
-    Arrow, COMPLETE, Context, Event, EventKind, FAILED, READY, StateId, StateRow, Step, Table, Transitions, Turn,
-};
+use crate::machine::{Arrow, COMPLETE, EventKind, FAILED, READY, Step, Table, Turn};
 use crate::token::{Scopes, TokenSet};
 
 /// The states and arrows of the client credentials grant.
 pub const TABLE: Table = Table {
     machine: "client-credentials",
-    states: &[
-        StateRow::initial(),
-        StateRow::nested(EXCHANGING, &exchange::TABLE),
-        StateRow::complete(),
-        StateRow::failed(),
-    ],
+    states: single::STATES,
     rows: &[
         Arrow::new(READY, EventKind::Start, single::BEGUN, EXCHANGING),
         Arrow::new(READY, EventKind::Start, single::UNREADY, FAILED),
@@ -62,29 +55,7 @@ impl ClientCredentials {
     }
 }
 
-impl Transitions for ClientCredentials {
-    type Output = TokenSet;
-
-    fn state(&self) -> StateId {
-        self.0.state()
-    }
-
-    fn table(&self) -> &'static Table {
-        &TABLE
-    }
-
-    fn leaf(&self) -> Option<(&'static Table, StateId)> {
-        self.0.leaf()
-    }
-
-    fn apply(&mut self, event: Event, cx: &mut Context<'_>) -> Turn<TokenSet> {
-        self.0.apply(event, cx, |asked, response, cx| match redeem::parsed(&asked, &response, cx) {
-            Ok(tokens) => Turn::Moved(redeem::ISSUED, Step::Done(tokens.without_refresh_token())),
-            Err(error) => Turn::Ended(redeem::GRANT_REFUSED, error),
-        })
-    }
-
-    fn fail(&mut self) {
-        self.0.fail();
-    }
-}
+single_exchange!(ClientCredentials, TokenSet, |asked, response, cx| match redeem::parsed(&asked, &response, cx) {
+    Ok(tokens) => Turn::Moved(redeem::ISSUED, Step::Done(tokens.without_refresh_token())),
+    Err(error) => Turn::Ended(redeem::GRANT_REFUSED, error),
+});
