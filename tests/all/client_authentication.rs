@@ -241,6 +241,7 @@ fn ca_11_a_server_that_repeats_short_secrets_puts_them_into_no_error() {
                     &json!({ "error": "invalid_client", "error_description": said, "error_uri": format!("https://as.example/{secret}") }),
                 ),
                 json(400, &json!({ "error": format!("Bad {secret}") })),
+                json(200, &json!({ "error": "invalid_client", "error_description": said })),
                 json(400, &json!({ "error": { "message": said } })),
                 json(400, &json!({ "message": said, "detail": secret })),
                 answer(401, &[("content-type", "text/plain")], &said),

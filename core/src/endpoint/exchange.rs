@@ -310,7 +310,7 @@ impl Exchange {
                 Err(error) => return Turn::Ended(UNREADY, error),
             }
         }
-        if !response.status().is_success() {
+        if may_explain(&response) {
             response.extensions_mut().insert(attempt.sent());
         }
         self.state = State::Complete;
@@ -521,6 +521,12 @@ fn sensitive(text: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(text).map_err(|_| invalid)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Whether an answer may end in an error that shows the server's words: some servers refuse with a 200.
+fn may_explain(response: &http::Response<Body>) -> bool {
+    let refuses = || core::str::from_utf8(response.body().expose()).is_ok_and(|body| body.contains("error"));
+    !response.status().is_success() || refuses()
 }
 
 fn is_throttled(status: StatusCode) -> bool {

@@ -13,7 +13,7 @@ const SHORTEST: usize = 4;
 
 /// The secrets of a request, kept beside its answer: a server may echo them in its explanation of what is wrong.
 ///
-/// Only answers that are no success carry them, because only those end in errors that show a server's words.
+/// Only answers that may be refusals carry them, because only those end in errors that show a server's words.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sent(Arc<Vec<Secret>>);
 
