@@ -108,6 +108,8 @@ fn ca_05_an_assertion_is_for_the_issuer_alone_at_every_endpoint() {
     let mut assertions = Vec::new();
     let mut run = asking(&client);
     run.start().waits_for(EffectKind::Send);
+    let named = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    assert_eq!(run.last().field("client_assertion_type"), Some(named));
     assertions.push(run.last().claims("client_assertion"));
     run.sent(&[TOKEN]);
     let mut run = Run::new(Introspection::new(&client, &token, TokenKind::Access).unwrap());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grantflow_core::error::{Delivery, Error, Expired, Misuse, Rule, TransportKind};
+use grantflow_core::error::{Advice, Delivery, Error, Expired, Misuse, Rule, TransportKind};
 use grantflow_core::grant::{Device, Extras};
 use grantflow_core::machine::{EffectKind, Event, FAILED, Machine, Step};
 use serde_json::{Value, json};
@@ -95,14 +95,20 @@ fn dv_02_polling_ends_with_the_code() {
 
 #[test]
 fn dv_03_answers_44_answers_46_a_verdict_ends_the_polling() {
-    for (code, denied) in
-        [("expired_token", false), ("access_denied", true), ("authorization_declined", true), ("invalid_grant", true)]
-    {
+    for (code, found, advice) in [
+        ("expired_token", "CodeExpired", Advice::LogInAgain),
+        ("access_denied", "Denied", Advice::GiveUp),
+        ("authorization_declined", "Denied", Advice::GiveUp),
+        ("invalid_grant", "GrantRefused", Advice::LogInAgain),
+    ] {
         let (mut run, end) = played(json!({}), [refusal("authorization_pending"), refusal(code)]);
-        match end.unwrap_err() {
-            Error::Refused(refusal) => assert!(denied && refusal.code == code),
-            error => assert!(!denied && error == Error::Expired(Expired::DeviceCode), "{code}: {error:?}"),
+        let error = end.unwrap_err();
+        assert_eq!(error.advice(), advice, "{code}: {error:?}");
+        match &error {
+            Error::Refused(refusal) => assert_eq!(refusal.code, code),
+            error => assert_eq!((error, code), (&Error::Expired(Expired::DeviceCode), "expired_token")),
         }
+        assert_eq!(run.seen.transitions.last().unwrap().finding.0, found, "{code}");
         polls(&mut run, 2);
     }
 }
