@@ -254,7 +254,8 @@ fn every_machine_with_a_table_is_registered() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                // The tables of unit tests are nobody's machines.
                 let text = std::fs::read_to_string(&path).unwrap();
                 for table in text.split("TABLE: Table = Table {").skip(1) {
                     found.insert(table.split('"').nth(1).unwrap().to_owned());
