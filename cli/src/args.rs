@@ -75,7 +75,7 @@ pub(crate) struct DemoArgs {
 /// Which client of which server.
 #[derive(Debug, Args)]
 pub(crate) struct ServerArgs {
-    /// The server's issuer: an https URL, or http to 127.0.0.1 or [::1].
+    /// The server's issuer: an https URL, or http to a loopback address (127.0.0.1 or ::1).
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: String,
     /// The client's identifier.

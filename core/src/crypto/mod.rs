@@ -1,6 +1,6 @@
 //! Hashes and signature checks as an argument: the trait, the keys, and the providers behind features.
 //!
-//! [`AwsLc`] (feature `aws-lc-rs`) is what the drivers pass; [`RustCrypto`] (feature `rust-crypto`) builds anywhere. One
+//! `AwsLc` (feature `aws-lc-rs`) is what the drivers pass; `RustCrypto` (feature `rust-crypto`) builds anywhere. One
 //! table of vectors holds both to the same behaviour. What makes a key too weak is decided here, once for all providers.
 //! Private keys never come here: signing is an effect ([`Effect::Sign`](crate::machine::Effect::Sign)), so that keys may
 //! live in a KMS or an HSM.

@@ -1,8 +1,8 @@
 //! The grants: how a client comes to tokens. One flow, one file.
 //!
 //! Each flow is a [`Machine`](crate::machine::Machine) with a table of its own. What they share is here too: extra
-//! parameters ([`Extras`]), what was asked and is enforced ([`Asked`]), and the last steps of every flow that may bring
-//! an id_token ([`redeem`]). What a server's answer looks like is [`token`](crate::token)'s business.
+//! parameters ([`Extras`]), what was asked and is enforced (`Asked`), and the last steps of every flow that may bring
+//! an id_token (`redeem`). What a server's answer looks like is [`token`](crate::token)'s business.
 
 mod asked;
 pub mod authorization_code;
