@@ -67,7 +67,7 @@ fn ids(name: &str) -> Vec<String> {
 }
 
 /// The names of the test functions in a source file.
-fn tests_of(source: &str) -> Vec<String> {
+pub fn tests_of(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut is_test = false;
     for line in source.lines().map(str::trim) {

@@ -1,0 +1,19 @@
+//! The snippets of the written documentation, so that they are compiled as tests. Nothing else is in this library.
+
+#[doc = include_str!("../README.md")]
+pub mod readme {}
+
+#[doc = include_str!("../docs/web-login.md")]
+pub mod web_login {}
+
+#[doc = include_str!("../docs/http-client.md")]
+pub mod http_client {}
+
+#[doc = include_str!("../docs/client-authentication.md")]
+pub mod client_authentication {}
+
+#[doc = include_str!("../docs/device-login.md")]
+pub mod device_login {}
+
+#[doc = include_str!("../docs/leniency.md")]
+pub mod leniency {}
