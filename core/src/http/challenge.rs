@@ -63,6 +63,11 @@ impl Challenge {
         self.parameters.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// Goes through the parameters in the order in which they stand.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The error code (RFC 6750 §3.1).
     pub fn error(&self) -> Option<&str> {
         self.get("error")
