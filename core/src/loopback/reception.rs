@@ -91,7 +91,7 @@ impl Reception {
         }
     }
 
-    pub(super) fn mode(&self) -> ResponseMode {
+    pub(crate) fn mode(&self) -> ResponseMode {
         self.0.mode
     }
 

@@ -3,6 +3,7 @@
 //! Only there with the feature `testing`, in this crate's own tests, and when fuzzing. None of it is secure, and nothing
 //! in the workspace may enable the feature outside of tests.
 
+pub mod fuzz;
 pub mod specimens;
 pub mod stimuli;
 
