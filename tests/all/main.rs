@@ -13,6 +13,7 @@ mod keys;
 mod launching;
 mod machines;
 mod pkce;
+mod replay;
 mod scripted;
 mod secrets;
 mod token_response;
