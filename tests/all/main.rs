@@ -14,6 +14,8 @@ mod launching;
 mod machines;
 mod pkce;
 mod replay;
+mod runners;
+mod scenarios;
 mod scripted;
 mod secrets;
 mod token_response;
