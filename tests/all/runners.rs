@@ -21,7 +21,7 @@ use grantflow_devserver::{Config, DevServer, LogEntry, ManualClock};
 
 pub use by_hand::ByHand;
 pub use drivers::{Blocking, Tokio};
-pub use traveller::{Back, Traveller};
+pub use traveller::{Back, Traveller, posted, unescaped};
 pub use wire::{Visit, visit};
 
 /// When every scenario begins.
@@ -69,9 +69,13 @@ impl World {
         Self { server, clock, ears, patience }
     }
 
-    /// Takes out of a text what differs from one run to the next: the server's port.
+    /// Takes out of a text what differs from one run to the next: the server's port, and the date that HTTP demands.
     pub fn masked(&self, text: &str) -> String {
-        text.replace(&self.server.address().to_string(), "SERVER")
+        let text = text.replace(&self.server.address().to_string(), "SERVER");
+        match text.split_once(" date: ") {
+            Some((before, after)) => format!("{before} date: {}", after.split_once("GMT").unwrap().1),
+            None => text,
+        }
     }
 }
 
@@ -172,4 +176,3 @@ impl Random for SystemRandom {
         aws_lc_rs::rand::fill(out).map_err(|_| RandomUnavailable)
     }
 }
-

@@ -80,10 +80,8 @@ enum Step {
     Begin(Ask),
     /// Takes it up again and sends the person away now.
     FinishResumed,
-    /// The person comes back; the login is taken up again with the callback.
+    /// The person comes back; the login is taken up again with the callback. A second time it is the same callback.
     FinishCalledBack,
-    /// Takes the stored bytes up once more, with the same callback.
-    FinishAgain,
 }
 
 /// What is asked of the authorization endpoint.

@@ -124,9 +124,9 @@ impl grantflow_tokio::Person for Traveller {
         redirect: Redirect,
         _: &'a Arc<dyn grantflow_tokio::Clock>,
     ) -> Pending<'a, grantflow_tokio::Came> {
-        Box::pin(async move {
-            self.away(&redirect).map_or(grantflow_tokio::Came::TooLate, grantflow_tokio::Came::Back)
-        })
+        Box::pin(
+            async move { self.away(&redirect).map_or(grantflow_tokio::Came::TooLate, grantflow_tokio::Came::Back) },
+        )
     }
 
     fn show_user_code(&mut self, code: &UserCode) -> Result<(), Error> {

@@ -11,12 +11,7 @@ const FOUND: (super::Step, &str) = (Discover, "found http://SERVER");
 const TOKENS: &str = "Bearer [openid profile] 3600 s, refresh token, alice";
 
 const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "discovery",
-        setup: HONEST,
-        steps: &[FOUND],
-        requests: "openid-configuration",
-    },
+    Scenario { name: "discovery", setup: HONEST, steps: &[FOUND], requests: "openid-configuration" },
     Scenario {
         name: "discovery of an issuer with a path",
         setup: Setup { issuer_path: "/tenant", ..HONEST },
@@ -28,10 +23,7 @@ const SCENARIOS: &[Scenario] = &[
         setup: HONEST,
         steps: &[
             FOUND,
-            (
-                Login(Ask { scope: "openid email", ..OPENID }),
-                "Bearer [openid email] 3600 s, refresh token, alice",
-            ),
+            (Login(Ask { scope: "openid email", ..OPENID }), "Bearer [openid email] 3600 s, refresh token, alice"),
             (UserInfo, "alice alice@example.com"),
         ],
         requests: "openid-configuration authorize token jwks userinfo",
@@ -95,10 +87,7 @@ const SCENARIOS: &[Scenario] = &[
         setup: Setup { denying: true, ..HONEST },
         steps: &[
             FOUND,
-            (
-                Login(Ask { mode: ResponseMode::FormPost, ..OPENID }),
-                "Refused Authorization access_denied; GiveUp",
-            ),
+            (Login(Ask { mode: ResponseMode::FormPost, ..OPENID }), "Refused Authorization access_denied; GiveUp"),
         ],
         requests: "openid-configuration authorize",
     },
