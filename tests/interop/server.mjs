@@ -150,7 +150,7 @@ server.listen(0, '127.0.0.1', () => {
     await next();
     log.push({
       method: ctx.method,
-      path: ctx.path.replace(/^\/(auth|interaction)\/.*/, '/$1/…'),
+      path: ctx.path.replace(/^\/(auth|interaction|device(?!\/auth$))\/.*/, '/$1/…'),
       status: ctx.status,
       authorization: ctx.get('authorization').split(' ')[0].toLowerCase() || 'none',
       accept: ctx.get('accept') || 'none',
