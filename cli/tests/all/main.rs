@@ -1,4 +1,11 @@
 //! The command as people use it: the built program, against a development server in this process.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "helpers of tests may panic, and are public to the modules of this binary only"
+)]
 
 mod arguments;
 mod demo;
