@@ -23,8 +23,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<Artefact, Failure> {
         std::io::ErrorKind::InvalidInput => Failure::Settings(error.to_string()),
         _ => Failure::Local(format!("the server cannot start: {error}")),
     })?;
-    output::print(&Artefact::new(server.issuer()))?;
-    run::block_on(std::future::pending())
+    // Whoever reads the issuer may interrupt at once, so signals are looked after first.
+    run::block_on(async {
+        output::print(&Artefact::new(server.issuer()))?;
+        std::future::pending().await
+    })
 }
 
 fn config(args: &ServeArgs) -> Result<Config, Failure> {

@@ -77,7 +77,8 @@ fn a_person_who_says_no_and_one_who_walks_away_give_6() {
     let (ran, _) = pasted(&denying(), "");
     assert!(ran.failed(6).contains("access_denied"));
 
-    let mut running = start(&honest(), "--no-browser");
+    let server = honest();
+    let mut running = start(&server, "--no-browser");
     running.address();
     drop(running.child.stdin.take());
     running.ended().failed(6);
@@ -144,15 +145,14 @@ fn browse(address: &str) -> u16 {
 fn cl_05_the_browser_gets_the_address_as_one_argument_and_no_shell_sees_it() {
     let server = honest();
     let folder = launcher("printf '%s\\n' \"$#\" \"$1\" > \"${0%/*}/part\"; /bin/mv \"${0%/*}/part\" \"${0%/*}/seen\"");
-    let mut command = command(line(&server, "--param x=$(touch${IFS}pwned);&touch\u{a0}'\"").split_whitespace());
+    let mut command = command(line(&server, "--param x=$(touch${IFS}pwned);&touch|pwned'\"").split_whitespace());
     let running =
         Running::start(command.env("PATH", &folder).env("BROWSER", "/bin/sh -c 'touch pwned'").current_dir(&folder));
-    let seen = loop {
-        match fs::read_to_string(folder.join("seen")) {
-            Ok(seen) => break seen,
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
+    let seen = (0..4_000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        fs::read_to_string(folder.join("seen")).ok()
+    });
+    let seen = seen.unwrap();
     let (count, address) = seen.trim().split_once('\n').unwrap();
     assert_eq!(count, "1");
     assert_eq!(browse(address), 200);

@@ -135,9 +135,12 @@ fn discovery_prints_the_metadata_and_shows_the_attempts() {
 #[test]
 fn cl_07_each_kind_of_failure_has_its_exit_code_and_prints_nothing() {
     let faulty = |fault| server(|config| config.faults = vec![fault]);
-    let discover = |fault| run(&format!("discover {}", faulty(fault).issuer()));
+    let discover = |fault| {
+        let server = faulty(fault);
+        run(&format!("discover {}", server.issuer()))
+    };
     assert!(discover(Fault::IssuerMismatch).failed(5).contains("the issuer is"));
-    discover(Fault::MetadataHtml).failed(8);
+    discover(Fault::MetadataHtml).failed(3);
     discover(Fault::MetadataRedirect).failed(3);
     client_credentials(&faulty(Fault::Token500), "").failed(3);
     client_credentials(&faulty(Fault::TokenMissing), "").failed(8);
