@@ -54,7 +54,11 @@ const CANARIES: [&str; 5] =
     ["canary-code", "canary-access", "canary-refresh", "canary-client-secret", "canary-device-code"];
 
 /// How many operations of a script are looked at.
-const LONGEST: usize = 200;
+const LONGEST: usize = 64;
+
+/// The stimulus that is there for its size. It would take most of the time, and the tests of the tables give it to every
+/// state.
+const LARGE: &str = "too much";
 
 /// Whatever happens, at whatever time and in whatever order: every move stands in the table of its machine and begins
 /// where the last one ended; misuse is exactly what the innermost table refuses, and changes nothing; what has ended stays
@@ -94,8 +98,10 @@ pub fn machine_script(input: &[u8]) {
             operation::DRAINED => play.random.left = 0,
             place => {
                 let Some(stimulus) = STIMULI.get(usize::from(place) % STIMULI.len()) else { return };
-                let event = (stimulus.event)(&mut play.situation);
-                play.apply(event);
+                if stimulus.name != LARGE {
+                    let event = (stimulus.event)(&mut play.situation);
+                    play.apply(event);
+                }
             }
         }
     }
@@ -227,10 +233,10 @@ impl Play {
 
     fn apply(&mut self, event: Event) {
         let (chain, before, kind) = (self.machine.chain(), self.states(), event.kind());
-        let debugged = format!("{:?}", self.machine);
         let legal = chain.last().is_some_and(|(table, state)| table.accepts(*state, kind));
         let over = before == [FAILED] || before == [COMPLETE];
         assert!(!(over && legal), "a terminal state has an arrow");
+        let shown = (!legal).then(|| format!("{:?}", self.machine));
         if legal && may_be_seen(&event) {
             self.spent.extend(self.under_way.take());
         }
@@ -249,7 +255,7 @@ impl Play {
             Err(error @ Error::Misuse(_)) => {
                 assert!(!legal, "{kind} is refused in {before:?}");
                 assert_eq!(states, before, "misuse has moved the machine");
-                assert!(seen.transitions.is_empty() && format!("{:?}", self.machine) == debugged);
+                assert!(seen.transitions.is_empty() && shown == Some(format!("{:?}", self.machine)));
                 return assert!(!error.to_string().contains("canary"));
             }
             Err(error) => {
