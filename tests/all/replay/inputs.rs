@@ -199,6 +199,7 @@ fn challenge() -> Seeds {
         r#"Bearer scope = "a b""#,
         r#"Bearer scope ="a", realm= "b""#,
         r#"Bearer realm="a\"b\\c""#,
+        r#"Bearer realm="a\\c\d""#,
         r#"Bearer realm="a"#,
         r#"Bearer realm="a\"#,
         r#"Bearer realm="a"x"#,
@@ -241,7 +242,7 @@ fn challenge() -> Seeds {
     inputs.push(format!("Basic {}", (0..101).map(|at| format!("p{at}=x,")).collect::<String>()).into_bytes());
     inputs.push(b"Bearer realm=\"\xE9\xFF\"".to_vec());
     inputs.push(b"Bearer realm=\"\xC3".to_vec());
-    let cut: Vec<&[u8]> = [0, 14, 43, 44].map(|row: usize| rows[row].as_bytes()).to_vec();
+    let cut: Vec<&[u8]> = [0, 14, 44, 45].map(|row: usize| rows[row].as_bytes()).to_vec();
     Seeds::of(&inputs).cut(7, &cut).cut(5, &cut[..1])
 }
 

@@ -83,6 +83,9 @@ pub fn loopback_request(input: &[u8]) {
         let halves = input.split_at_checked(cut).unwrap_or_default();
         assert_eq!(whole, listen(&reception, [halves.0, halves.1].into_iter()), "cut at {cut}");
         assert_eq!(whole, listen(&reception, input.chunks(7)), "cut into sevens");
+        if whole.starts_with("CallbackParams") && core::str::from_utf8(input).is_ok() {
+            assert_eq!(Some(&whole), called(input, mode).as_ref());
+        }
         if let Ok(text) = core::str::from_utf8(input)
             && let Ok(params) = reception.pasted(text)
         {
@@ -118,17 +121,46 @@ fn listen<'a>(reception: &Reception, pieces: impl Iterator<Item = &'a [u8]>) -> 
             text.into_owned()
         }
         Heard::Callback(params) => {
-            let told = format!(
-                "{params:?} {:?} {:?} {:?} {:?}",
-                params.code().map(|code| code.expose()),
-                params.state().map(|state| state.expose()),
-                params.iss(),
-                params.error()
-            );
             assert_eq!(params.mode(), expected_mode(reception));
-            told
+            tell(&params)
         }
     }
+}
+
+fn tell(params: &CallbackParams) -> String {
+    let secrets = [params.code(), params.state(), params.session_state()].map(|secret| secret.map(|it| it.expose()));
+    format!("{params:?} {secrets:?} {:?} {:?}", params.iss(), params.error())
+}
+
+/// What the callback in a request that was accepted must be: what stands in its request line, or in its body as far as
+/// the declared length.
+fn called(input: &[u8], mode: ResponseMode) -> Option<String> {
+    let text = String::from_utf8_lossy(input);
+    // Empty lines may stand before a request.
+    let text = text.trim_start_matches(['\r', '\n']);
+    let (line, rest) = text.split_once('\n')?;
+    let params = match mode {
+        ResponseMode::Query | ResponseMode::Fragment => {
+            let target = line.split(' ').nth(1)?;
+            CallbackParams::from_query(target.split_once('?').map_or("", |(_, query)| query))
+        }
+        ResponseMode::FormPost => {
+            let (mut length, mut rest) = (0, rest);
+            let body = loop {
+                let (field, after) = rest.split_once('\n')?;
+                rest = after;
+                match field.trim_end_matches('\r').split_once(':') {
+                    None => break rest,
+                    Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                        length = value.trim().parse().ok()?;
+                    }
+                    Some(_) => {}
+                }
+            };
+            CallbackParams::from_form(body.get(..length)?.as_bytes())
+        }
+    };
+    params.ok().map(|params| tell(&params))
 }
 
 /// A browser keeps a fragment to itself, so a call in that mode is one without parameters.

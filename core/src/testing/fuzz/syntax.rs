@@ -45,11 +45,14 @@ pub fn json(input: &[u8]) {
         assert!(object.get(&name).is_some());
         judge_number(&value);
     }
-    // `serde_json` refuses numbers that no `f64` holds; we do not.
-    if let Ok(serde_json::Value::Object(reference)) = &reference {
-        for (name, value) in object.members() {
-            compare(&value, &reference[name.as_ref()]);
+    match &reference {
+        Ok(reference) => {
+            for (name, value) in object.members() {
+                compare(&value, &reference[name.as_ref()]);
+            }
         }
+        // Numbers that no `f64` holds are its own limit.
+        Err(error) => assert!(error.to_string().starts_with("number out of range"), "{error}"),
     }
     let owned = Object::parse_owned(input.to_vec()).expect("one that is copied and one that is not are alike");
     assert_eq!(owned.expose(), object.expose());
