@@ -11,10 +11,10 @@ use super::asked::IdTokenDemand;
 use crate::endpoint::exchange::{Exchange, Plan};
 use crate::endpoint::jwks::Jwks;
 use crate::endpoint::nested::{self, BROKEN, Forwarded};
-use crate::error::{Endpoint, Error, KeyFlaw, SecurityError};
+use crate::error::{Endpoint, Error};
 use crate::http::Body;
 use crate::jose::{Binding, IdTokenRules, JwkSet, NonceRule, Requirement, VerifyError, verify};
-use crate::machine::{Context, Effect, Event, Finding, Machine, StateId, Step, Table, Turn};
+use crate::machine::{Check, Context, Effect, Event, Finding, Machine, Observer, StateId, Step, Table, Turn};
 use crate::token::TokenSet;
 use crate::token::answer::{self, IdToken, Proof};
 
@@ -116,12 +116,28 @@ pub(crate) fn verified(asked: Asked, tokens: TokenSet, cx: &mut Context<'_>) -> 
     }
     let tokens = Tokens { asked, tokens };
     let Some(keys) = cx.memory.keys(tokens.issuer(), cx.now) else {
-        return tokens.fetch_keys(SecurityError::Key(KeyFlaw::NotFound).into(), cx);
+        // What no key can make right is refused before any is asked for.
+        return match tokens.verified_ahead(cx) {
+            Ok(_) => (Turn::Ended(UNTRUSTED, Error::Bug("an id_token that was verified without a key")), None),
+            Err(Unverified::Failed(error)) => (Turn::Ended(UNTRUSTED, error), None),
+            Err(Unverified::KeysMissing(tokens, why)) => tokens.fetch_keys(why, cx),
+        };
     };
     match tokens.verified(&keys, cx) {
         Ok(tokens) => (Turn::Moved(ISSUED_VERIFIED, Step::Done(tokens)), None),
         Err(Unverified::Failed(error)) => (Turn::Ended(UNTRUSTED, error), None),
         Err(Unverified::KeysMissing(tokens, why)) => tokens.fetch_keys(why, cx),
+    }
+}
+
+/// Tells of what was refused; that no key was found does not count before any was fetched.
+struct Refusals<'a>(Option<&'a mut dyn Observer>);
+
+impl Observer for Refusals<'_> {
+    fn check(&mut self, check: &Check<'_>) {
+        if let Some(observer) = self.0.as_deref_mut().filter(|_| !check.passed && check.name != "signature") {
+            observer.check(check);
+        }
     }
 }
 
@@ -172,6 +188,18 @@ impl Tokens {
             Some(Ok(tokens)) => (Turn::Moved(OLD_KEYS_FIT, Step::Done(tokens)), None),
             Some(Err(_)) | None => (Turn::Ended(BROKEN, error), None),
         }
+    }
+
+    /// Verifies as far as that is possible without keys.
+    fn verified_ahead(self, cx: &mut Context<'_>) -> Result<TokenSet, Unverified> {
+        let (now, crypto) = (cx.now, cx.crypto);
+        let Context { random, memory, observer, .. } = cx;
+        let mut refusals = Refusals(match observer {
+            Some(observer) => Some(&mut **observer),
+            None => None,
+        });
+        let mut ahead = Context { now, random: &mut **random, crypto, memory, observer: Some(&mut refusals) };
+        self.verified(&JwkSet::default(), &mut ahead)
     }
 
     fn verified(self, keys: &JwkSet, cx: &mut Context<'_>) -> Result<TokenSet, Unverified> {
