@@ -8,7 +8,6 @@ use grantflow_core::error::{
 };
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras};
 use grantflow_core::http::{Reach, UrlPolicy};
-use grantflow_core::jose::IssuerRule;
 use grantflow_core::machine::EffectKind;
 use grantflow_core::server::{IssuerMatch, ServerMetadata};
 use serde_json::{Value, json};
@@ -338,31 +337,6 @@ fn di_16_answers_55_the_next_place_is_tried_only_where_there_is_nothing() {
     let (mut run, error) = found(ISSUER, (0..4).map(|_| lost(Delivery::Unknown, TransportKind::Timeout)));
     assert!(matches!(error, Err(Error::Transport(error)) if error.kind == TransportKind::Timeout));
     run.sent(&[OIDC; 4]);
-}
-
-#[test]
-fn di_18_a_tenant_template_needs_a_rule_of_its_own() {
-    let template = "https://login.example/{tenantid}/v2.0";
-    let login = |rule: IssuerRule, iss: &str, tid: &str| {
-        let server = ServerMetadata::by_hand(ISSUER, UrlPolicy::default());
-        drop(server);
-        let claims = merged(id_claims(None), json!({ "iss": iss, "tid": tid }));
-        let token = Secret::new(Signer::shared().id_token(&claims));
-        let keys = grantflow_core::jose::JwkSet::parse(
-            Signer::shared().jwks().to_string().as_bytes(),
-            &grantflow_core::crypto::AwsLc,
-        )
-        .unwrap();
-        let mut rules = grantflow_core::jose::IdTokenRules::new(template, CLIENT_ID);
-        let algorithms = [grantflow_core::jose::SignatureAlgorithm::Es256];
-        rules.algorithms = &algorithms;
-        rules.issuer_rule = rule;
-        grantflow_core::jose::verify(&token, &keys, &rules, BEGIN, &grantflow_core::crypto::AwsLc, None).is_ok()
-    };
-    assert!(login(IssuerRule::TenantTemplate, "https://login.example/abc-1/v2.0", "abc-1"));
-    assert!(!login(IssuerRule::Exact, "https://login.example/abc-1/v2.0", "abc-1"));
-    assert!(!login(IssuerRule::TenantTemplate, "https://login.example/other/v2.0", "abc-1"));
-    assert!(!login(IssuerRule::TenantTemplate, "https://login.example/a/b/v2.0", "a/b"));
 }
 
 #[test]

@@ -2,17 +2,19 @@
 //!
 //! The checks themselves are tested beside the verifier.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use grantflow_core::Timestamp;
 use grantflow_core::client::Client;
-use grantflow_core::endpoint::Jwks;
+use grantflow_core::endpoint::{Discovery, Jwks};
 use grantflow_core::error::{ConfigError, Delivery, Error, KeyFlaw, Rule, SecurityError, TransportKind};
 use grantflow_core::grant::refresh::RefreshRequest;
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, Refresh};
-use grantflow_core::jose::EmailVerification;
+use grantflow_core::jose::{EmailVerification, IssuerRule, SignatureAlgorithm};
 use grantflow_core::machine::EffectKind;
 use grantflow_core::memory::Memory;
+use grantflow_core::server::IssuerMatch;
 use grantflow_core::token::TokenSet;
 use serde_json::{Value, json};
 
@@ -183,7 +185,7 @@ fn jw_41_the_keys_of_one_issuer_verify_no_token_of_another() {
     let other = "https://other.example";
     let document = merged(metadata(), json!({ "issuer": other, "jwks_uri": "https://other.example/jwks" }));
     let client = Client::builder(discovered(&document).unwrap(), CLIENT_ID)
-        .id_token_algorithms(&[grantflow_core::jose::SignatureAlgorithm::Es256])
+        .id_token_algorithms(&[SignatureAlgorithm::Es256])
         .build()
         .unwrap();
     let forged = |run: &Run<AuthorizationCode>| {
@@ -315,23 +317,90 @@ fn jw_45_without_verification_there_is_no_identity() {
     run.sent(&[TOKEN]);
 }
 
+/// Refreshes these tokens; the answer has an id_token with these claims, or none.
+fn refreshed(client: &Client, tokens: &TokenSet, claims: Option<Value>) -> Result<TokenSet, Error> {
+    let mut run = Run::new(Refresh::new(client, RefreshRequest::of(tokens).unwrap()).unwrap());
+    let fetches = claims.is_some();
+    run.answer(match claims {
+        Some(claims) => {
+            let id_token = Signer::shared().id_token(&claims);
+            vec![json(200, &tokens_with(json!({ "id_token": id_token }))), json(200, &Signer::shared().jwks())]
+        }
+        None => vec![json(200, &tokens_with(json!({})))],
+    });
+    let end = result(run.start());
+    run.sent(if fetches { &[TOKEN, JWKS] } else { &[TOKEN] });
+    end
+}
+
 #[test]
 fn rf_07_a_refreshed_id_token_is_about_the_same_person() {
     let first = login(request(), json!({})).unwrap();
-    let refreshed = |members: Value| {
-        let mut run = Run::new(Refresh::new(&public(), RefreshRequest::of(&first).unwrap()).unwrap());
-        let id_token = Signer::shared().id_token(&merged(id_claims(None), members));
+    // A refresh that brings no id_token does not make the person be forgotten.
+    let second = refreshed(&public(), &first, None).unwrap();
+    assert!(second.identity().is_none());
+    for tokens in [&first, &second] {
+        let again = refreshed(&public(), tokens, Some(id_claims(None))).unwrap();
+        assert_eq!(again.identity().unwrap().subject(), "alice");
+        for members in
+            [json!({ "sub": "mallory" }), json!({ "iss": "https://evil.example" }), json!({ "aud": "another" })]
+        {
+            let error = refreshed(&public(), tokens, Some(merged(id_claims(None), members.clone()))).unwrap_err();
+            assert!(matches!(error, Error::Security(_)), "{members}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn di_18_rf_07_a_tenant_template_needs_a_rule_by_name_and_a_refresh_stays_in_its_tenant() {
+    const COMMON: &str = "https://login.example/common/v2.0";
+    const TEMPLATE: &str = "https://login.example/{tenantid}/v2.0";
+    const FOUND: &str = "GET https://login.example/common/v2.0/.well-known/openid-configuration";
+    let document = |issuer: &str| json(200, &merged(metadata(), json!({ "issuer": issuer })));
+    let mut exact = Run::new(Discovery::new(COMMON).unwrap()).answering([document(TEMPLATE)]);
+    assert!(matches!(exact.start().failed(), Error::Security(SecurityError::IssuerMismatch { .. })));
+    exact.sent(&[FOUND]);
+    let elsewhere = [
+        "https://evil.example/{tenantid}/v2.0",
+        "https://login.example/{tenantid}",
+        "https://login.example{tenantid}",
+        "{tenantid}",
+    ];
+    for other in elsewhere {
+        let discovery = Discovery::new(COMMON).unwrap().issuer_match(IssuerMatch::TenantTemplate);
+        let mut run = Run::new(discovery).answering([document(other)]);
+        assert!(matches!(run.start().failed(), Error::Security(SecurityError::IssuerMismatch { .. })), "{other}");
+        run.sent(&[FOUND]);
+    }
+    let discovery = Discovery::new(COMMON).unwrap().issuer_match(IssuerMatch::TenantTemplate);
+    let mut run = Run::new(discovery).answering([document(TEMPLATE)]);
+    let server = Arc::new(run.start().done());
+    run.sent(&[FOUND]);
+    let client = |rule| {
+        let builder = Client::builder(Arc::clone(&server), CLIENT_ID).issuer_rule(rule);
+        builder.id_token_algorithms(&[SignatureAlgorithm::Es256]).build().unwrap()
+    };
+    let of = |tenant: &str| {
+        merged(id_claims(None), json!({ "iss": format!("https://login.example/{tenant}/v2.0"), "tid": tenant }))
+    };
+    let login = |client: &Client, claims: Value| {
+        let mut run = Run::new(AuthorizationCode::new(client, request().scope("openid")).unwrap());
+        run.start().waits_for(EffectKind::Redirect);
+        let id_token = Signer::shared().id_token(&merged(claims, json!({ "nonce": run.parameter("nonce") })));
         run.answer([json(200, &tokens_with(json!({ "id_token": id_token }))), json(200, &Signer::shared().jwks())]);
-        let end = result(run.start());
+        let end = result(run.call_back("code=canary-code&state={state}&iss=https://login.example/{tenantid}/v2.0"));
         run.sent(&[TOKEN, JWKS]);
         end
     };
-    assert_eq!(refreshed(json!({})).unwrap().identity().unwrap().subject(), "alice");
-    for members in [json!({ "sub": "mallory" }), json!({ "iss": "https://evil.example" }), json!({ "aud": "another" })]
-    {
-        let error = refreshed(members.clone()).unwrap_err();
-        assert!(matches!(error, Error::Security(_)), "{members}: {error:?}");
-    }
+    assert!(login(&client(IssuerRule::Exact), of("red-1")).is_err());
+    let tenants = client(IssuerRule::TenantTemplate);
+    assert!(login(&tenants, merged(of("red-1"), json!({ "tid": "blue-2" }))).is_err());
+    assert!(login(&tenants, of("red/1")).is_err());
+    let tokens = login(&tenants, of("red-1")).unwrap();
+    assert_eq!(tokens.identity().unwrap().issuer(), "https://login.example/red-1/v2.0");
+    refreshed(&tenants, &tokens, Some(of("red-1"))).unwrap();
+    let moved = refreshed(&tenants, &tokens, Some(of("blue-2"))).unwrap_err();
+    assert!(matches!(moved, Error::Security(SecurityError::Claim { claim: "iss", .. })), "{moved:?}");
 }
 
 #[test]

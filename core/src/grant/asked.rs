@@ -2,7 +2,7 @@
 
 use crate::Secret;
 use crate::client::Client;
-use crate::token::Scopes;
+use crate::token::{Person, Scopes};
 
 /// All that a token answer is held to. It travels with the flow, so nobody can forget to compare.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Asked {
     /// Whether an answer without an id_token is refused.
     pub(crate) id_token: IdTokenDemand,
     /// Whose tokens are refreshed (OpenID Connect Core §12.2).
-    pub(crate) subject: Option<String>,
+    pub(crate) person: Option<Person>,
     /// The refresh token that is spent; it lives on if no new one comes (RFC 6749 §6).
     pub(crate) spent: Option<Secret>,
 }
@@ -44,7 +44,7 @@ impl Asked {
             max_age: None,
             acr_values: Vec::new(),
             id_token,
-            subject: None,
+            person: None,
             spent: None,
         }
     }

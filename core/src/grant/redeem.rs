@@ -15,8 +15,8 @@ use crate::error::{Endpoint, Error};
 use crate::http::Body;
 use crate::jose::{Binding, IdTokenRules, JwkSet, NonceRule, Requirement, VerifyError, verify};
 use crate::machine::{Check, Context, Effect, Event, Finding, Machine, Observer, StateId, Step, Table, Turn};
-use crate::token::TokenSet;
 use crate::token::answer::{self, IdToken, Proof};
+use crate::token::{Person, TokenSet};
 
 /// The state in which the token request is made.
 pub(crate) const EXCHANGING: StateId = StateId("Exchanging");
@@ -106,6 +106,7 @@ pub(crate) fn parsed(asked: &Asked, response: &http::Response<Body>, cx: &Contex
     };
     let mut tokens = answer::parse(response, &expectation, cx.now, Endpoint::Token)?;
     tokens.resources.clone_from(&asked.resources);
+    tokens.person.clone_from(&asked.person);
     Ok(tokens.keeping(asked.spent.as_ref()))
 }
 
@@ -218,15 +219,18 @@ impl Tokens {
             // A refreshed id_token may repeat the nonce of a login that is long past (OpenID Connect Core §12.2).
             (None, Some(_)) => NonceRule::Unchecked,
         };
-        // A refreshed id_token must be about the same person (OpenID Connect Core §12.2). Its issuer and audience are the
-        // client's own, which it is compared with anyway.
-        rules.subject = asked.subject.as_deref();
+        // A refreshed id_token must be about the same person (OpenID Connect Core §12.2). Of several tenants, the same one.
+        if let Some(person) = &asked.person {
+            rules.issuer = &person.issuer;
+            rules.subject = Some(&person.subject);
+        }
         rules.max_age = asked.max_age.map(Duration::from_secs);
         rules.acr_values = &asked.acr_values;
         rules.access_token = Some(Binding { secret: tokens.access_token(), requirement: Requirement::Optional });
         let verified = verify(id_token, keys, &rules, cx.now, cx.crypto, cx.watch());
         match verified {
             Ok(identity) => {
+                tokens.person = Some(Person::of(&identity));
                 tokens.identity = Some(identity);
                 Ok(tokens)
             }

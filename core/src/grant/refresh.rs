@@ -22,7 +22,7 @@ use crate::machine::{
     Arrow, COMPLETE, Context, Event, EventKind, FAILED, Finding, READY, StateId, StateRow, Step, Table, Transitions,
     Turn,
 };
-use crate::token::{Scopes, TokenSet};
+use crate::token::{Person, Scopes, TokenSet};
 
 const REVOKED: Finding = Finding("Revoked");
 const UNCERTAIN: Finding = Finding("Uncertain");
@@ -78,7 +78,7 @@ pub struct RefreshRequest {
     narrowed: Option<Scopes>,
     resources: Vec<String>,
     extras: Extras,
-    subject: Option<String>,
+    person: Option<Person>,
 }
 
 impl RefreshRequest {
@@ -90,7 +90,7 @@ impl RefreshRequest {
             narrowed: None,
             resources: Vec::new(),
             extras: Extras::default(),
-            subject: None,
+            person: None,
         }
     }
 
@@ -103,7 +103,7 @@ impl RefreshRequest {
         let mut request = Self::new(refresh_token);
         request.scopes = tokens.scope().clone();
         request.resources = tokens.resources().to_vec();
-        request.subject = tokens.identity().map(|identity| identity.subject().to_owned());
+        request.person.clone_from(&tokens.person);
         Ok(request)
     }
 
@@ -155,7 +155,7 @@ impl Refresh {
         // A server need not send an id_token again (OpenID Connect Core §12.2).
         asked.id_token = IdTokenDemand::Welcome;
         asked.resources = request.resources;
-        asked.subject = request.subject;
+        asked.person = request.person;
         asked.spent = Some(request.refresh_token);
         Ok(Self { state: State::Ready(Box::new((plan, asked))) })
     }

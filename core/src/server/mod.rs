@@ -217,6 +217,9 @@ pub enum IssuerMatch {
     Exact,
     /// As exact text, save that one of the two may end in `/`.
     TrailingSlash,
+    /// The document may have `{tenantid}` where the issuer asked for names a tenant or a group of them, as Microsoft
+    /// Entra's do. Goes with [`IssuerRule::TenantTemplate`](crate::jose::IssuerRule::TenantTemplate) of the client.
+    TenantTemplate,
 }
 
 impl IssuerMatch {
@@ -226,6 +229,14 @@ impl IssuerMatch {
             IssuerMatch::TrailingSlash => {
                 let stripped = |text| str::strip_suffix(text, "/").map_or(text, |stripped| stripped);
                 stripped(expected) == stripped(found)
+            }
+            IssuerMatch::TenantTemplate => {
+                found.split_once("{tenantid}").map_or(expected == found, |(before, after)| {
+                    let tenant = expected.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+                    tenant.is_some_and(|tenant| {
+                        !tenant.is_empty() && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                    })
+                })
             }
         }
     }

@@ -139,6 +139,7 @@ pub fn parse(
         answer: object,
         resources: Vec::new(),
         identity: None,
+        person: None,
     };
     if expect.wider_scope == WiderScope::Refused && tokens.is_exceeded() {
         return Err(invalid(Rule::ScopeExceeded));

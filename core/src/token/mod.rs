@@ -16,4 +16,5 @@ mod set;
 
 pub use note::{Leniency, Note};
 pub use scopes::Scopes;
+pub(crate) use set::Person;
 pub use set::{TokenSet, TokenType};

@@ -49,6 +49,26 @@ pub struct TokenSet {
     pub(crate) answer: Object,
     pub(crate) resources: Vec<String>,
     pub(crate) identity: Option<VerifiedIdToken>,
+    pub(crate) person: Option<Person>,
+}
+
+/// Whom the tokens of a login speak for, from the first id_token to the last refresh.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+}
+
+impl Person {
+    pub(crate) fn of(identity: &VerifiedIdToken) -> Self {
+        Self { issuer: identity.issuer().to_owned(), subject: identity.subject().to_owned() }
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Person(..)")
+    }
 }
 
 impl TokenSet {
