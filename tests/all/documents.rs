@@ -25,7 +25,7 @@ fn read(path: &str) -> String {
 /// Compares a generated file with the one in the tree, or writes it if asked to.
 pub fn is_current(path: &str, generated: &str) {
     let file = root().join(path);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() && read(path) != generated {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, generated).unwrap();
     }
