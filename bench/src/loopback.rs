@@ -8,6 +8,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use grantflow_core::Secret;
+use grantflow_core::client::Authentication;
+use grantflow_core::error::Endpoint;
+use grantflow_core::grant::{ClientCredentials, Extras};
+use grantflow_core::http::UrlPolicy;
+use grantflow_core::machine::Event;
+use grantflow_core::server::ServerMetadata;
+use grantflow_tokio::{Driver, Nobody};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
@@ -29,18 +37,14 @@ use crate::inputs::{CLIENT_ID, CLIENT_SECRET};
 pub const AT_ONCE: usize = 64;
 
 /// The contenders, the limit first.
-pub const CLIENTS: [&str; 2] = ["limit (hyper, pooled)", "oauth2 on hyper"];
+pub const CLIENTS: [&str; 3] = ["limit (hyper, pooled)", "oauth2 on hyper", "grantflow-tokio"];
 
-/// Answers every request on a port of its own, which it hands to `ready`, until its standard input closes.
+/// Answers every request on a port of its own, which it hands to `ready`, until its standard input closes: a POST with
+/// tokens, anything else with metadata.
 ///
 /// # Errors
 /// When the loopback address cannot be bound.
 pub fn serve(ready: impl FnOnce(u16)) -> std::io::Result<()> {
-    let body = r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","expires_in":3600,"scope":"read"}"#;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len(),
-    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
@@ -48,24 +52,50 @@ pub fn serve(ready: impl FnOnce(u16)) -> std::io::Result<()> {
     });
     runtime.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        ready(listener.local_addr()?.port());
-        loop {
-            let (mut stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                let mut seen = Vec::with_capacity(4096);
-                while stream.read_buf(&mut seen).await.is_ok_and(|read| read > 0) {
-                    while let Some(length) = request(&seen) {
-                        seen.drain(..length);
-                        if stream.write_all(answer.as_bytes()).await.is_err() {
-                            return;
+        let port = listener.local_addr()?.port();
+        let (tokens, metadata): (Rc<str>, Rc<str>) = (tokens().into(), metadata(port).into());
+        ready(port);
+        let connections = async {
+            loop {
+                let (mut stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                let (tokens, metadata) = (Rc::clone(&tokens), Rc::clone(&metadata));
+                tokio::task::spawn_local(async move {
+                    let mut seen = Vec::with_capacity(4096);
+                    while stream.read_buf(&mut seen).await.is_ok_and(|read| read > 0) {
+                        while let Some(length) = request(&seen) {
+                            let answer = if seen.starts_with(b"POST ") { &tokens } else { &metadata };
+                            seen.drain(..length);
+                            if stream.write_all(answer.as_bytes()).await.is_err() {
+                                return;
+                            }
                         }
                     }
-                }
-            });
-        }
+                });
+            }
+        };
+        LocalSet::new().run_until(connections).await
     })
+}
+
+fn answer(body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+fn tokens() -> String {
+    answer(
+        r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","expires_in":3600,"scope":"read"}"#,
+    )
+}
+
+fn metadata(port: u16) -> String {
+    let issuer = format!("http://127.0.0.1:{port}");
+    answer(&format!(
+        r#"{{"issuer":"{issuer}","authorization_endpoint":"{issuer}/authorize","token_endpoint":"{issuer}/token","jwks_uri":"{issuer}/jwks","response_types_supported":["code"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["RS256"]}}"#
+    ))
 }
 
 /// The length of the first request in `seen`, once it is whole.
@@ -94,7 +124,9 @@ pub fn measure(who: &str, port: u16, count: usize) -> Duration {
                 let limit = Rc::new(Limit::new(port));
                 many(count, move || {
                     let limit = Rc::clone(&limit);
-                    async move { limit.exchange().await }
+                    async move {
+                        std::hint::black_box(limit.exchange().await);
+                    }
                 })
                 .await
             }
@@ -103,6 +135,14 @@ pub fn measure(who: &str, port: u16, count: usize) -> Duration {
                 many(count, move || {
                     let oauth2 = Rc::clone(&oauth2);
                     async move { oauth2.exchange().await }
+                })
+                .await
+            }
+            "grantflow-tokio" => {
+                let grantflow = Rc::new(Grantflow::new(port));
+                many(count, move || {
+                    let grantflow = Rc::clone(&grantflow);
+                    async move { grantflow.exchange().await }
                 })
                 .await
             }
@@ -168,15 +208,19 @@ struct Limit {
 
 impl Limit {
     fn new(port: u16) -> Self {
+        Self::at(&format!("http://127.0.0.1:{port}/token"))
+    }
+
+    fn at(endpoint: &str) -> Self {
         let credentials = BASE64_STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
         Self {
             http: hyper(),
-            uri: format!("http://127.0.0.1:{port}/token").parse().expect("a URL"),
+            uri: endpoint.parse().expect("a URL"),
             authorization: format!("Basic {credentials}").parse().expect("a header"),
         }
     }
 
-    async fn exchange(&self) {
+    async fn exchange(&self) -> Answer {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("scope", "read")
@@ -190,8 +234,29 @@ impl Limit {
         let response = self.http.request(request).await.expect("a response");
         assert_eq!(response.status(), 200);
         let body = response.into_body().collect().await.expect("a body").to_bytes();
-        std::hint::black_box(serde_json::from_slice::<Answer>(&body).expect("an answer"));
+        serde_json::from_slice(&body).expect("an answer")
     }
+}
+
+/// The least that a command could do for one token: metadata, token, done.
+///
+/// # Panics
+/// When there is no token.
+#[must_use]
+pub fn bare(issuer: &str) -> String {
+    #[derive(Deserialize)]
+    struct Metadata {
+        token_endpoint: String,
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let http = hyper();
+        let place: http::Uri = format!("{issuer}/.well-known/openid-configuration").parse().expect("a URL");
+        let response = http.get(place).await.expect("a response");
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let metadata: Metadata = serde_json::from_slice(&body).expect("metadata");
+        Limit { http, ..Limit::at(&metadata.token_endpoint) }.exchange().await.access_token
+    })
 }
 
 type TokenClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
@@ -219,5 +284,31 @@ impl Oauth2 {
         };
         let request = self.client.exchange_client_credentials().add_scope(Scope::new("read".to_owned()));
         std::hint::black_box(request.request_async(&send).await.expect("tokens"));
+    }
+}
+
+/// The tokio driver as it comes.
+struct Grantflow {
+    driver: Driver,
+    client: grantflow_core::client::Client,
+}
+
+impl Grantflow {
+    fn new(port: u16) -> Self {
+        let origin = format!("http://127.0.0.1:{port}");
+        let server = ServerMetadata::by_hand(&origin, UrlPolicy::default())
+            .and_then(|server| server.with_endpoint(Endpoint::Token, &format!("{origin}/token")))
+            .expect("a server");
+        let client = grantflow_core::client::Client::builder(server, CLIENT_ID)
+            .authentication(Authentication::SecretBasic(Secret::from(CLIENT_SECRET)))
+            .build()
+            .expect("a client");
+        Self { driver: Driver::new(), client }
+    }
+
+    async fn exchange(&self) {
+        let mut flow = ClientCredentials::new(&self.client, "read", &Extras::default()).expect("a flow");
+        let tokens = self.driver.run(&mut flow, Event::Start, &mut Nobody).await;
+        std::hint::black_box(tokens.expect("tokens"));
     }
 }
