@@ -13,6 +13,7 @@ mod keys;
 mod launching;
 mod machines;
 mod pkce;
+mod purity;
 mod replay;
 mod runners;
 mod scenarios;
