@@ -123,8 +123,15 @@ impl Driver {
         }
     }
 
-    /// The only place that holds a lock, and nothing waits in it.
-    fn handle<M: Machine>(&self, machine: &mut M, event: Event) -> Result<Step<M::Output>, Error> {
+    /// Gives `machine` one event, with this driver's clock, randomness and memory, and says what it wants next.
+    ///
+    /// For whoever performs an effect elsewhere: a web server that answers a request with the redirect and stores the
+    /// flow until the callback comes.
+    ///
+    /// # Errors
+    /// As [`Machine::handle`].
+    pub fn handle<M: Machine>(&self, machine: &mut M, event: Event) -> Result<Step<M::Output>, Error> {
+        // The only place that holds a lock, and nothing waits in it.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let mut observer = self.observer.as_ref().map(|held| held.lock().unwrap_or_else(PoisonError::into_inner));
         machine.handle(
