@@ -9,6 +9,7 @@ mod documents;
 mod dpop;
 mod endpoints;
 mod faults;
+mod fixtures;
 mod keys;
 mod launching;
 mod machines;
