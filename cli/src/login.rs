@@ -84,7 +84,7 @@ async fn at_listener(args: &LoginArgs, driver: &Driver, client: &Client, place: 
 
 async fn on_device(args: &LoginArgs, driver: &Driver, client: &Client) -> Result<TokenSet, Failure> {
     let mut flow = Device::new(client, &args.ask.scope, connect::extras_with_resources(&args.ask)?)?;
-    let mut person = DevicePerson::new(show);
+    let mut person = DevicePerson::new(|code: &UserCode| show(client, code));
     let late = async {
         driver.clock().sleep(Duration::from_secs(args.timeout)).await;
         Err(Error::Expired(Expired::DeviceCode))
@@ -92,11 +92,16 @@ async fn on_device(args: &LoginArgs, driver: &Driver, client: &Client) -> Result
     Ok(run::first(driver.run(&mut flow, Event::Start, &mut person), late).await?)
 }
 
-fn show(code: &UserCode) {
+/// Names the client and warns, because a code can be handed on by somebody who wants to be let in (RFC 8628 §5.4).
+fn show(client: &Client, code: &UserCode) {
     say(format_args!("Visit {} and enter the code:\n\n    {}\n", code.verification_uri, code.user_code.expose()));
     if let Some(complete) = &code.complete {
         say(format_args!("Or visit: {complete}"));
     }
+    let (client, issuer) = (client.client_id(), client.server().issuer());
+    say(format_args!(
+        "Whoever enters it lets {client} in at {issuer}. If you did not start this login, do not enter it."
+    ));
 }
 
 fn request(args: &LoginArgs, redirect_uri: &str) -> Result<AuthorizationRequest, Failure> {

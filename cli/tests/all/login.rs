@@ -142,6 +142,21 @@ fn browse(address: &str) -> u16 {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn dv_08_the_prompt_of_a_device_names_the_client_and_warns_and_opens_nothing() {
+    let server = honest();
+    let folder = launcher("/bin/touch \"${0%/*}/opened\"");
+    let mut running = start_with(&folder, &server, "--device");
+    let code = running.line(|line| line.trim().len() == 9 && line.contains('-'));
+    let warning = running.line(|line| line.starts_with("Whoever enters it"));
+    assert!(warning.contains(" lets demo-app in ") && warning.contains(&server.issuer()), "{warning}");
+    assert!(warning.contains("do not enter it"), "{warning}");
+    assert!(server.approve_device(&code, "alice"));
+    running.ended().printed();
+    assert!(!folder.join("opened").exists(), "a browser was opened");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn cl_05_the_browser_gets_the_address_as_one_argument_and_no_shell_sees_it() {
     let server = honest();
     let folder = launcher("printf '%s\\n' \"$#\" \"$1\" > \"${0%/*}/part\"; /bin/mv \"${0%/*}/part\" \"${0%/*}/seen\"");
