@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use grantflow_core::error::{Advice, Delivery, Error, Expired, Misuse, Rule, TransportKind};
 use grantflow_core::grant::{Device, Extras};
-use grantflow_core::machine::{EffectKind, Event, FAILED, Machine, Step};
+use grantflow_core::machine::{Effect, EffectKind, Event, FAILED, Machine, Step};
 use serde_json::{Value, json};
 
 use crate::scripted::*;
@@ -208,6 +208,11 @@ fn dv_09_answers_45_a_poll_without_a_verdict_doubles_the_interval_and_goes_on() 
     end.unwrap();
     assert_eq!(pauses(&run), [5, 10, 20, 40, 80, 80, 80, 160, 300]);
     polls(&mut run, 9);
+    // What the server asks for counts if it is longer.
+    let (mut run, end) = played(json!({}), [answer(503, &[("retry-after", "100")], ""), done()]);
+    end.unwrap();
+    assert_eq!(pauses(&run), [5, 100]);
+    polls(&mut run, 2);
 }
 
 #[test]
@@ -227,7 +232,7 @@ fn dv_10_a_wait_that_was_slept_through_is_one_poll_or_the_end() {
     // The clock is set back: nothing is asked before its time.
     let mut run = waiting(json!({}));
     run.now = run.now.minus(Duration::from_secs(86_400));
-    assert!(matches!(run.handle(Event::Elapsed), Ok(Step::Do(_))));
+    assert!(matches!(run.handle(Event::Elapsed), Ok(Step::Do(Effect::Sleep { .. }))));
     polls(&mut run, 0);
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use grantflow_core::Secret;
 use grantflow_core::client::{Client, ProofKey};
+use grantflow_core::endpoint::revocation::TokenKind;
+use grantflow_core::endpoint::{Introspection, Revocation};
 use grantflow_core::error::{ConfigError, Error};
 use grantflow_core::grant::{ClientCredentials, Extras};
 use grantflow_core::jose::SignatureAlgorithm;
-use grantflow_core::machine::{Machine, READY};
+use grantflow_core::machine::{EffectKind, Machine, READY};
 use serde_json::{Value, json};
 
 use crate::scripted::*;
@@ -173,4 +175,18 @@ fn dp_05_an_assertion_and_a_proof_are_both_made_anew() {
         assert_ne!(run.requests[0].claims(name)["jti"], run.requests[1].claims(name)["jti"], "{name}");
     }
     run.sent(&[TOKEN, TOKEN]);
+}
+
+#[test]
+fn dp_05_only_token_requests_carry_a_proof() {
+    let token = Secret::from("canary-access");
+    let client = bound_client();
+    let mut run = Run::new(Introspection::new(&client, &token, TokenKind::Access).unwrap());
+    run.start().waits_for(EffectKind::Send);
+    assert_eq!(run.last().header("dpop"), None, "introspection binds nothing");
+    run.sent(&["POST https://as.example/introspect"]);
+    let mut run = Run::new(Revocation::new(&client, &token, TokenKind::Access).unwrap());
+    run.start().waits_for(EffectKind::Send);
+    assert_eq!(run.last().header("dpop"), None, "revocation binds nothing");
+    run.sent(&["POST https://as.example/revoke"]);
 }
