@@ -45,10 +45,11 @@ fn the_core_drags_in_nothing_that_does_input_or_output() {
 
 /// The external types in the core's signatures are those of `http`, `url` and `serde`, so little else is there at all.
 #[test]
-fn the_core_without_a_provider_is_thirty_crates_at_the_most() {
+fn the_core_without_a_provider_brings_thirty_crates_at_the_most() {
     let mut crates = crates_of("");
+    crates.retain(|name| name != "grantflow-core");
     crates.sort();
     crates.dedup();
     assert!(crates.len() <= 30, "{} crates: {crates:?}", crates.len());
-    println!("grantflow-core without a provider: {} crates", crates.len());
+    println!("grantflow-core without a provider brings {} crates", crates.len());
 }
