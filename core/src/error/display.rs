@@ -63,6 +63,7 @@ impl fmt::Display for ConfigError {
                 f.write_str("the snapshot belongs to another client, server or redirect URI")
             }
             ConfigError::SnapshotUnreadable => f.write_str("the snapshot cannot be read"),
+            ConfigError::Record(error) => write!(f, "{error}"),
             ConfigError::PortInUse(port) => write!(f, "port {port} is in use"),
             ConfigError::Listen(why) => write!(f, "the redirect listener cannot listen: {why}"),
         }

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use crate::machine::EventKind;
 use crate::time::Timestamp;
+use crate::token::RecordError;
 
 /// Why a flow did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +122,8 @@ pub enum ConfigError {
     SnapshotForeign,
     /// A snapshot cannot be read: damaged, or of another kind or version.
     SnapshotUnreadable,
+    /// A stored token record cannot be used.
+    Record(RecordError),
     /// A loopback port is taken.
     PortInUse(u16),
     /// The redirect listener cannot listen.
@@ -510,6 +513,12 @@ impl Refusal {
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Error::Config(error)
+    }
+}
+
+impl From<RecordError> for Error {
+    fn from(error: RecordError) -> Self {
+        Error::Config(ConfigError::Record(error))
     }
 }
 

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::error::{Endpoint, Error, JsonFlaw, ProtocolError, Rule};
 use crate::secret::Secret;
 pub use value::{Array, Nested, Number, Value};
+pub(crate) use value::{escape, escaped_len};
 
 /// How deep objects and arrays may nest, the outermost object included.
 pub const MAX_DEPTH: usize = 32;
@@ -177,10 +178,21 @@ impl Object {
         Some(member.value(text))
     }
 
+    /// Whether there is a member of this name, if only `null`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// Goes through the members in the order in which they stand.
     pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, Value<'_>)> {
         let text = self.expose();
         self.members.iter().map(move |member| (member.name(text), member.value(text)))
+    }
+
+    /// Goes through the members as they are written: the name without its quotes, the value with them.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = self.expose();
+        self.members.iter().map(move |member| (member.name.of(text), member.value.of(text)))
     }
 
     /// How many members there are.

@@ -315,7 +315,7 @@ pub(super) fn secret(value: Cow<'_, str>, name: &'static str) -> Result<Secret, 
 }
 
 /// The access token, which must be there.
-fn access_token(object: &Object) -> Result<Secret, Rule> {
+pub(super) fn access_token(object: &Object) -> Result<Secret, Rule> {
     const NAME: &str = "access_token";
     match object.get(NAME) {
         None | Some(Value::Null) => Err(Rule::MemberMissing(NAME)),
@@ -327,7 +327,7 @@ fn access_token(object: &Object) -> Result<Secret, Rule> {
 }
 
 /// A refresh token need not be there. Empty and `null` are none.
-fn refresh_token(object: &Object, notes: &mut Vec<Note>) -> Result<Option<Secret>, Rule> {
+pub(super) fn refresh_token(object: &Object, notes: &mut Vec<Note>) -> Result<Option<Secret>, Rule> {
     const NAME: &str = "refresh_token";
     match object.get(NAME) {
         None => Ok(None),
@@ -340,7 +340,11 @@ fn refresh_token(object: &Object, notes: &mut Vec<Note>) -> Result<Option<Secret
     }
 }
 
-fn id_token(object: &Object, expect: &Expectation<'_>, notes: &mut Vec<Note>) -> Result<Option<Secret>, Rule> {
+pub(super) fn id_token(
+    object: &Object,
+    expect: &Expectation<'_>,
+    notes: &mut Vec<Note>,
+) -> Result<Option<Secret>, Rule> {
     const NAME: &str = "id_token";
     let token = match (object.get(NAME), expect.leniency) {
         (None, _) => None,
@@ -456,7 +460,7 @@ pub(super) fn note_seconds(
     Ok(())
 }
 
-fn scope(object: &Object, expect: &Expectation<'_>, notes: &mut Vec<Note>) -> Result<Option<Scopes>, Rule> {
+pub(super) fn scope(object: &Object, expect: &Expectation<'_>, notes: &mut Vec<Note>) -> Result<Option<Scopes>, Rule> {
     let invalid = Rule::MemberInvalid("scope");
     let is_separator = |char| match expect.separator {
         Separator::Space => char == ' ',

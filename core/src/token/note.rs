@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as Unknown;
+
 /// How strictly answers are read. Chosen per client; security checks are the same in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Leniency {
@@ -12,8 +16,9 @@ pub enum Leniency {
     Strict,
 }
 
-/// One tolerance that was used in reading an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One tolerance that was used in reading an answer, or a stored record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Note {
     /// The status is a 2xx other than 200.
@@ -38,6 +43,12 @@ pub enum Note {
     ExpiresInUnreadable,
     /// There is no `expires_in` where there must be one: a default was taken.
     ExpiresInAssumed,
+    /// `expires_at` of a stored record is `null`, negative, no number or beyond the year 9999, and was ignored.
+    ExpiresAtUnreadable,
+    /// `granted_at` of a stored record is `null`, negative, no number or beyond the year 9999, and was ignored.
+    GrantedAtUnreadable,
+    /// A stored record has an `expires_in` and no time that it counts from: the lifetime is unknown.
+    GrantTimeMissing,
     /// `scope` is an array of strings.
     ScopeArray,
     /// `scope` is `null`, which was taken for absent.
@@ -81,6 +92,9 @@ impl Note {
             Note::ExpiresInClamped => "expires_in_clamped",
             Note::ExpiresInUnreadable => "expires_in_unreadable",
             Note::ExpiresInAssumed => "expires_in_assumed",
+            Note::ExpiresAtUnreadable => "expires_at_unreadable",
+            Note::GrantedAtUnreadable => "granted_at_unreadable",
+            Note::GrantTimeMissing => "grant_time_missing",
             Note::ScopeArray => "scope_array",
             Note::ScopeNull => "scope_null",
             Note::RefreshTokenEmpty => "refresh_token_empty",
@@ -98,8 +112,34 @@ impl Note {
     }
 }
 
+impl Note {
+    /// The tolerance of this [`name`](Self::name), if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        let name: serde::de::value::StrDeserializer<'_, Unknown> = name.into_deserializer();
+        Self::deserialize(name).ok()
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_note_is_found_by_its_name() {
+        // serde names all that there are when it is asked for one that is not there.
+        let asked: serde::de::value::StrDeserializer<'_, Unknown> = "nonsense".into_deserializer();
+        let answer = Note::deserialize(asked).unwrap_err().to_string();
+        let names: Vec<&str> = answer.split('`').skip(3).step_by(2).collect();
+        assert!(names.len() >= 27, "{answer}");
+        for name in names {
+            assert_eq!(Note::named(name).map(Note::name), Some(name));
+        }
+        assert_eq!(Note::named("nonsense"), None);
     }
 }

@@ -302,7 +302,7 @@ fn hex(text: &str) -> (u32, &str) {
 }
 
 /// How long a string is when it is written without its quotes.
-pub(super) fn escaped_len(text: &str) -> usize {
+pub(crate) fn escaped_len(text: &str) -> usize {
     text.bytes().fold(0_usize, |len, byte| {
         len.saturating_add(match byte {
             b'"' | b'\\' => 2,
@@ -313,7 +313,7 @@ pub(super) fn escaped_len(text: &str) -> usize {
 }
 
 /// Writes a string without its quotes.
-pub(super) fn escape(text: &str, out: &mut String) {
+pub(crate) fn escape(text: &str, out: &mut String) {
     for char in text.chars() {
         match char {
             '"' | '\\' => out.extend(['\\', char]),
