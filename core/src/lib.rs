@@ -11,11 +11,13 @@ pub mod http;
 pub mod jose;
 pub mod loopback;
 pub mod machine;
+pub mod manager;
 pub mod memory;
 mod random;
 mod secret;
 pub mod server;
 mod snapshot;
+pub mod store;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub mod testing;
 mod time;

@@ -174,6 +174,13 @@ impl Driver {
                 self.clock.sleep_until(until, &self.cancel);
                 if self.cancel.is_cancelled() { Event::Cancel } else { Event::Elapsed }
             }
+            other @ (Effect::Load(_)
+            | Effect::Claim(_)
+            | Effect::Save(_)
+            | Effect::Delete(_)
+            | Effect::Release(_)
+            | Effect::Delegate(_)
+            | Effect::Lease(_)) => other.refused(),
             Effect::Sign(request) => match self.signer.as_ref().map(|signer| signer.sign(request)) {
                 None => Event::SignFailed(ProviderError::KeyUnavailable),
                 Some(Ok(signature)) => Event::Signed(signature),

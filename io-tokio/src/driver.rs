@@ -171,6 +171,13 @@ impl Driver {
                 self.attended(person, self.clock.sleep_until(until)).await;
                 Event::Elapsed
             }
+            other @ (Effect::Load(_)
+            | Effect::Claim(_)
+            | Effect::Save(_)
+            | Effect::Delete(_)
+            | Effect::Release(_)
+            | Effect::Delegate(_)
+            | Effect::Lease(_)) => other.refused(),
             Effect::Sign(request) => match &self.signer {
                 None => Event::SignFailed(ProviderError::KeyUnavailable),
                 Some(signer) => match self.attended(person, signer.sign(request)).await {

@@ -226,6 +226,9 @@ fn terminal_states_have_no_arrows_and_resting_states_can_be_resumed() {
                 StateKind::Resting => {
                     assert!(table.accepts(row.id, EventKind::Resume), "{}: {}", table.machine, row.id);
                 }
+                StateKind::Idle => {
+                    assert!(row.emits.is_none() && table.accepts(row.id, EventKind::Acquire), "{}", row.id);
+                }
                 StateKind::Initial | StateKind::Live => {}
             }
         }

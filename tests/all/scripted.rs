@@ -464,6 +464,13 @@ impl<M: Machine + Debug> Run<M> {
                 Ok(Event::Elapsed)
             }
             Effect::Sign(request) => Ok(Event::Signed(Secret::new(sign(&request)))),
+            other @ (Effect::Load(_)
+            | Effect::Claim(_)
+            | Effect::Save(_)
+            | Effect::Delete(_)
+            | Effect::Release(_)
+            | Effect::Delegate(_)
+            | Effect::Lease(_)) => Ok(other.refused()),
             Effect::ShowUserCode(code) => {
                 self.user_codes.push(code);
                 Ok(Event::Shown)

@@ -293,6 +293,8 @@ fn is_absent(error: &Error) -> bool {
         | Error::Expired(_)
         | Error::Cancelled
         | Error::Provider(_)
+        | Error::Store(_)
+        | Error::LoginNeeded(_)
         | Error::Bug(_) => false,
     }
 }

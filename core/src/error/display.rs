@@ -22,10 +22,42 @@ impl fmt::Display for Error {
             Error::Cancelled => f.write_str("cancelled"),
             Error::Provider(ProviderError::Random) => f.write_str("the random source gave nothing"),
             Error::Provider(ProviderError::KeyUnavailable) => f.write_str("the signing key is not available"),
+            Error::Store(error) => write!(f, "token store: {error}"),
+            Error::LoginNeeded(why) => write!(f, "a login is needed: {why}"),
             Error::Bug(what) => write!(f, "this is a bug in grantflow, please report it: {what}"),
         }
     }
 }
+
+impl fmt::Display for LoginNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoginNeeded::NoSession => f.write_str("nobody is logged in"),
+            LoginNeeded::Ended(Some(refusal)) => write!(f, "{refusal}"),
+            LoginNeeded::Ended(None) => f.write_str("the server has ended the session"),
+            LoginNeeded::NotRenewable => f.write_str("the access token has expired and cannot be renewed"),
+            LoginNeeded::Rejected => f.write_str("the access token was refused and cannot be renewed"),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.fault {
+            StoreFault::Unavailable => "not available",
+            StoreFault::Busy => "claimed by somebody else",
+            StoreFault::Full => "full",
+            StoreFault::Denied => "access denied",
+            StoreFault::Corrupt => "damaged record",
+            StoreFault::Newer => "record of a newer version",
+            StoreFault::Foreign => "record of another login",
+            StoreFault::TooLarge => "record too large",
+        };
+        if self.detail.is_empty() { f.write_str(what) } else { write!(f, "{what} ({})", self.detail) }
+    }
+}
+
+impl core::error::Error for StoreError {}
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

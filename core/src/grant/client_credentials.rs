@@ -7,7 +7,7 @@
 use super::asked::IdTokenDemand;
 use super::{Asked, Extras, redeem};
 use crate::client::Client;
-use crate::endpoint::exchange::Plan;
+use crate::endpoint::exchange::{Plan, Retries};
 use crate::endpoint::nested;
 use crate::endpoint::single::{self, EXCHANGING, Single, single_exchange};
 use crate::error::{ConfigError, Endpoint, Error};
@@ -38,6 +38,15 @@ impl ClientCredentials {
     /// # Errors
     /// [`ConfigError`]: the client is public, the token endpoint is not known, a scope is malformed.
     pub fn new(client: &Client, scope: &str, extras: &Extras) -> Result<Self, Error> {
+        Self::with_retries(client, scope, extras, Retries::Bounded)
+    }
+
+    /// The same, and it is left to the caller to try again.
+    pub(crate) fn unretried(client: &Client, scope: &str, extras: &Extras) -> Result<Self, Error> {
+        Self::with_retries(client, scope, extras, Retries::Never)
+    }
+
+    fn with_retries(client: &Client, scope: &str, extras: &Extras, retries: Retries) -> Result<Self, Error> {
         if client.is_public() {
             return Err(ConfigError::Missing("client authentication (client credentials need it)").into());
         }
@@ -48,7 +57,7 @@ impl ClientCredentials {
             form.push("scope", scopes.as_str());
         }
         extras.write_to(&mut form);
-        let plan = Plan::post(client, Endpoint::Token, form)?;
+        let plan = Plan::post(client, Endpoint::Token, form)?.with_retries(retries);
         let mut asked = Asked::new(client, scopes);
         asked.id_token = IdTokenDemand::Ignored;
         Ok(Self(Single::new(plan, asked)))

@@ -14,7 +14,7 @@ use super::redeem::{self, EXCHANGING, FETCHING_KEYS, Redeeming};
 use super::{Asked, Extras};
 use crate::Secret;
 use crate::client::Client;
-use crate::endpoint::exchange::{self, Plan};
+use crate::endpoint::exchange::{self, Plan, Retries};
 use crate::endpoint::{jwks, nested, single};
 use crate::error::{Advice, ConfigError, Delivery, Endpoint, Error};
 use crate::http::form::Form;
@@ -79,6 +79,7 @@ pub struct RefreshRequest {
     resources: Vec<String>,
     extras: Extras,
     person: Option<Person>,
+    retries: Retries,
 }
 
 impl RefreshRequest {
@@ -91,7 +92,14 @@ impl RefreshRequest {
             resources: Vec::new(),
             extras: Extras::default(),
             person: None,
+            retries: Retries::Bounded,
         }
+    }
+
+    /// Leaves it to the caller to try again.
+    pub(crate) fn unretried(mut self) -> Self {
+        self.retries = Retries::Never;
+        self
     }
 
     /// Asks for the successor of `tokens`: with the same resources and scopes, about the same person.
@@ -150,7 +158,7 @@ impl Refresh {
             form.push("resource", resource.as_str());
         }
         request.extras.write_to(&mut form);
-        let plan = Plan::post(client, Endpoint::Token, form)?;
+        let plan = Plan::post(client, Endpoint::Token, form)?.with_retries(request.retries);
         let mut asked = Asked::new(client, request.narrowed.unwrap_or(request.scopes));
         // A server need not send an id_token again (OpenID Connect Core §12.2).
         asked.id_token = IdTokenDemand::Welcome;

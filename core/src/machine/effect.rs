@@ -2,15 +2,21 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use url::Url;
 
-use super::EventKind;
-use crate::error::BadCallback;
+use super::{Event, EventKind};
+use crate::error::{
+    BadCallback, ConfigError, Delivery, Error, ProviderError, SendFailure, StoreError, StoreFault, TransportKind,
+};
 use crate::http::{Body, Reach};
 use crate::jose::SignatureAlgorithm;
+use crate::manager::TokenId;
 use crate::secret::Secret;
+use crate::store::{Claim, StoreKey, StoreWrite};
 use crate::time::Timestamp;
+use crate::token::TokenSet;
 
 /// One thing for the driver to do. The enum is closed: a new effect must not pass a driver unnoticed.
 #[derive(Debug)]
@@ -28,6 +34,20 @@ pub enum Effect {
     },
     /// Sign these bytes with a key that the core does not hold.
     Sign(SignRequest),
+    /// Read what is stored under this key.
+    Load(StoreKey),
+    /// Become the only one who may replace what is stored under a key, then read it.
+    Claim(Claim),
+    /// Write this, if what is stored is what was expected. It must survive a crash before the answer is given.
+    Save(StoreWrite),
+    /// Forget what is stored under this key, with all copies of it.
+    Delete(StoreKey),
+    /// Let the claimed key go. Whatever goes wrong here ends by itself: a claim does not last.
+    Release(StoreKey),
+    /// Get new tokens from whoever can: the client's id and secret live elsewhere.
+    Delegate(Delegation),
+    /// Get a credential from the authorizer of this request.
+    Lease(LeaseRequest),
 }
 
 /// The kind of an [`Effect`], as tables name it.
@@ -44,6 +64,20 @@ pub enum EffectKind {
     Sleep,
     /// [`Effect::Sign`]
     Sign,
+    /// [`Effect::Load`]
+    Load,
+    /// [`Effect::Claim`]
+    Claim,
+    /// [`Effect::Save`]
+    Save,
+    /// [`Effect::Delete`]
+    Delete,
+    /// [`Effect::Release`]
+    Release,
+    /// [`Effect::Delegate`]
+    Delegate,
+    /// [`Effect::Lease`]
+    Lease,
 }
 
 impl Effect {
@@ -55,6 +89,30 @@ impl Effect {
             Effect::ShowUserCode(_) => EffectKind::ShowUserCode,
             Effect::Sleep { .. } => EffectKind::Sleep,
             Effect::Sign(_) => EffectKind::Sign,
+            Effect::Load(_) => EffectKind::Load,
+            Effect::Claim(_) => EffectKind::Claim,
+            Effect::Save(_) => EffectKind::Save,
+            Effect::Delete(_) => EffectKind::Delete,
+            Effect::Release(_) => EffectKind::Release,
+            Effect::Delegate(_) => EffectKind::Delegate,
+            Effect::Lease(_) => EffectKind::Lease,
+        }
+    }
+
+    /// The answer of a driver that has nobody to do this: no key, no person, no store.
+    pub fn refused(&self) -> Event {
+        let unsent = SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Connect };
+        let missing = |what| Error::from(ConfigError::Missing(what));
+        match self {
+            Effect::Send(_) => Event::SendFailed(unsent),
+            Effect::Sign(_) => Event::SignFailed(ProviderError::KeyUnavailable),
+            Effect::Redirect(_) | Effect::ShowUserCode(_) | Effect::Sleep { .. } => Event::Cancel,
+            Effect::Load(_) | Effect::Claim(_) | Effect::Save(_) | Effect::Delete(_) => {
+                Event::StoreFailed(StoreError::new(StoreFault::Unavailable, "there is no store"))
+            }
+            Effect::Release(_) => Event::Released,
+            Effect::Delegate(_) => Event::DelegateFailed(missing("refresher")),
+            Effect::Lease(_) => Event::LeaseFailed(missing("authorizer")),
         }
     }
 
@@ -66,8 +124,20 @@ impl Effect {
 
 impl EffectKind {
     /// Every kind there is, for tests that try them all.
-    pub const ALL: [EffectKind; 5] =
-        [EffectKind::Send, EffectKind::Redirect, EffectKind::ShowUserCode, EffectKind::Sleep, EffectKind::Sign];
+    pub const ALL: [EffectKind; 12] = [
+        EffectKind::Send,
+        EffectKind::Redirect,
+        EffectKind::ShowUserCode,
+        EffectKind::Sleep,
+        EffectKind::Sign,
+        EffectKind::Load,
+        EffectKind::Claim,
+        EffectKind::Save,
+        EffectKind::Delete,
+        EffectKind::Release,
+        EffectKind::Delegate,
+        EffectKind::Lease,
+    ];
 
     /// The events that answer an effect of this kind. `Cancel` is legal besides, always.
     pub const fn answers(self) -> &'static [EventKind] {
@@ -77,6 +147,12 @@ impl EffectKind {
             EffectKind::ShowUserCode => &[EventKind::Shown],
             EffectKind::Sleep => &[EventKind::Elapsed],
             EffectKind::Sign => &[EventKind::Signed, EventKind::SignFailed],
+            EffectKind::Load | EffectKind::Claim => &[EventKind::Loaded, EventKind::StoreFailed],
+            EffectKind::Save => &[EventKind::Stored, EventKind::Conflict, EventKind::StoreFailed],
+            EffectKind::Delete => &[EventKind::Stored, EventKind::StoreFailed],
+            EffectKind::Release => &[EventKind::Released],
+            EffectKind::Delegate => &[EventKind::Delegated, EventKind::DelegateFailed],
+            EffectKind::Lease => &[EventKind::Leased, EventKind::LeaseFailed],
         }
     }
 }
@@ -150,6 +226,20 @@ impl fmt::Debug for UserCode {
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
+}
+
+/// New tokens are wanted from whoever holds the client's id and secret.
+#[derive(Clone, Debug)]
+pub struct Delegation {
+    /// The tokens to be replaced; `None` when there are none yet.
+    pub spent: Option<Arc<TokenSet>>,
+}
+
+/// A request to a resource wants a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// The token that the resource server has just refused, if it has.
+    pub refused: Option<TokenId>,
 }
 
 /// Bytes to be signed with a named key. The JWT around them is made by the core.

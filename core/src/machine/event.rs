@@ -3,9 +3,12 @@
 use core::fmt;
 
 use crate::callback::CallbackParams;
-use crate::error::{ProviderError, SendFailure};
+use crate::error::{Error, ProviderError, SendFailure, StoreError};
 use crate::http::Body;
+use crate::manager::{Credential, TokenId};
 use crate::secret::Secret;
+use crate::store::Stored;
+use crate::token::TokenSet;
 
 /// One thing that happened outside: the answer to an effect, or a wish of the caller.
 ///
@@ -32,6 +35,36 @@ pub enum Event {
     Signed(Secret<Vec<u8>>),
     /// The answer to `Sign`: there is no signature.
     SignFailed(ProviderError),
+    /// The caller wants a usable credential.
+    Acquire,
+    /// The caller wants the token renewed ahead of its time.
+    Renew,
+    /// A resource server has refused the token of this fingerprint.
+    Reject(TokenId),
+    /// The caller has tokens from a login.
+    Adopt(Box<TokenSet>),
+    /// The caller wants what is stored to replace what is held.
+    Reload,
+    /// The caller wants the tokens revoked and forgotten.
+    SignOut,
+    /// The answer to `Load` and `Claim`: what is stored, if anything is.
+    Loaded(Option<Stored>),
+    /// The answer to `Save` and `Delete`: it is done and will survive a crash.
+    Stored,
+    /// The answer to `Save`: something else is stored than was expected. Nothing was written.
+    Conflict,
+    /// The answer to an effect on the store: it failed.
+    StoreFailed(StoreError),
+    /// The answer to `Release`.
+    Released,
+    /// The answer to `Delegate`: new tokens.
+    Delegated(Box<TokenSet>),
+    /// The answer to `Delegate`: there are none.
+    DelegateFailed(Error),
+    /// The answer to `Lease`: a credential to use now.
+    Leased(Credential),
+    /// The answer to `Lease`: there is none.
+    LeaseFailed(Error),
 }
 
 /// The kind of an [`Event`], as tables name it.
@@ -58,11 +91,41 @@ pub enum EventKind {
     Signed,
     /// [`Event::SignFailed`]
     SignFailed,
+    /// [`Event::Acquire`]
+    Acquire,
+    /// [`Event::Renew`]
+    Renew,
+    /// [`Event::Reject`]
+    Reject,
+    /// [`Event::Adopt`]
+    Adopt,
+    /// [`Event::Reload`]
+    Reload,
+    /// [`Event::SignOut`]
+    SignOut,
+    /// [`Event::Loaded`]
+    Loaded,
+    /// [`Event::Stored`]
+    Stored,
+    /// [`Event::Conflict`]
+    Conflict,
+    /// [`Event::StoreFailed`]
+    StoreFailed,
+    /// [`Event::Released`]
+    Released,
+    /// [`Event::Delegated`]
+    Delegated,
+    /// [`Event::DelegateFailed`]
+    DelegateFailed,
+    /// [`Event::Leased`]
+    Leased,
+    /// [`Event::LeaseFailed`]
+    LeaseFailed,
 }
 
 impl EventKind {
     /// Every kind there is, for tests that try them all.
-    pub const ALL: [EventKind; 10] = [
+    pub const ALL: [EventKind; 25] = [
         EventKind::Start,
         EventKind::Resume,
         EventKind::Cancel,
@@ -73,6 +136,21 @@ impl EventKind {
         EventKind::Elapsed,
         EventKind::Signed,
         EventKind::SignFailed,
+        EventKind::Acquire,
+        EventKind::Renew,
+        EventKind::Reject,
+        EventKind::Adopt,
+        EventKind::Reload,
+        EventKind::SignOut,
+        EventKind::Loaded,
+        EventKind::Stored,
+        EventKind::Conflict,
+        EventKind::StoreFailed,
+        EventKind::Released,
+        EventKind::Delegated,
+        EventKind::DelegateFailed,
+        EventKind::Leased,
+        EventKind::LeaseFailed,
     ];
 }
 
@@ -90,6 +168,21 @@ impl Event {
             Event::Elapsed => EventKind::Elapsed,
             Event::Signed(_) => EventKind::Signed,
             Event::SignFailed(_) => EventKind::SignFailed,
+            Event::Acquire => EventKind::Acquire,
+            Event::Renew => EventKind::Renew,
+            Event::Reject(_) => EventKind::Reject,
+            Event::Adopt(_) => EventKind::Adopt,
+            Event::Reload => EventKind::Reload,
+            Event::SignOut => EventKind::SignOut,
+            Event::Loaded(_) => EventKind::Loaded,
+            Event::Stored => EventKind::Stored,
+            Event::Conflict => EventKind::Conflict,
+            Event::StoreFailed(_) => EventKind::StoreFailed,
+            Event::Released => EventKind::Released,
+            Event::Delegated(_) => EventKind::Delegated,
+            Event::DelegateFailed(_) => EventKind::DelegateFailed,
+            Event::Leased(_) => EventKind::Leased,
+            Event::LeaseFailed(_) => EventKind::LeaseFailed,
         }
     }
 }

@@ -11,7 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, EffectKind, Outgoing, Redirect, SignRequest, UserCode};
+pub use effect::{Delegation, Effect, EffectKind, LeaseRequest, Outgoing, Redirect, SignRequest, UserCode};
 pub use event::{Event, EventKind};
 pub use table::{Arrow, COMPLETE, FAILED, Finding, On, READY, STOPPED, StateId, StateKind, StateRow, Table};
 

@@ -43,6 +43,8 @@ pub enum StateKind {
     Live,
     /// Live, and may be stored and resumed in another process.
     Resting,
+    /// Live, with nothing outstanding: waits for the caller's next command.
+    Idle,
     /// Terminal: no event is legal any more.
     Terminal,
 }
@@ -74,6 +76,11 @@ impl StateRow {
     /// A state that waits for the answer to `emits` and may be stored meanwhile.
     pub const fn resting(id: StateId, emits: EffectKind) -> Self {
         Self { id, kind: StateKind::Resting, emits: Some(emits), child: None }
+    }
+
+    /// A state that waits for the caller's next command.
+    pub const fn idle(id: StateId) -> Self {
+        Self { id, kind: StateKind::Idle, emits: None, child: None }
     }
 
     /// A state in which `child` runs.
@@ -193,7 +200,7 @@ impl Table {
             let shape = match row.kind {
                 StateKind::Terminal => ", peripheries=2",
                 StateKind::Resting => ", style=\"rounded,bold\"",
-                StateKind::Initial | StateKind::Live => "",
+                StateKind::Initial | StateKind::Live | StateKind::Idle => "",
             };
             let _ = writeln!(out, "    {0} [label=\"{0}{label}\"{shape}];", row.id);
         }

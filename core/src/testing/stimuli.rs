@@ -55,7 +55,16 @@ impl Situation {
                     }
                 }
             }
-            Effect::Send(_) | Effect::ShowUserCode(_) | Effect::Sign(_) => {}
+            Effect::Send(_)
+            | Effect::ShowUserCode(_)
+            | Effect::Sign(_)
+            | Effect::Load(_)
+            | Effect::Claim(_)
+            | Effect::Save(_)
+            | Effect::Delete(_)
+            | Effect::Release(_)
+            | Effect::Delegate(_)
+            | Effect::Lease(_) => {}
         }
     }
 }

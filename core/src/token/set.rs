@@ -133,11 +133,13 @@ impl TokenSet {
     /// A token is renewed a minute before its end, or a tenth of its lifetime if that is less. One of unknown lifetime is
     /// always fresh.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.expires_at.is_none_or(|end| {
-            let lifetime = end.since(self.received_at);
-            let early = lifetime.checked_div(10).unwrap_or_default().min(Duration::from_secs(60));
-            now.plus(early) < end
-        })
+        self.expires_at.is_none_or(|end| now.plus(self.renewal_margin()) < end)
+    }
+
+    /// How long before its end a token is renewed: a minute, or a tenth of its lifetime if that is less.
+    pub fn renewal_margin(&self) -> Duration {
+        let lifetime = self.expires_at.map_or(Duration::MAX, |end| end.since(self.received_at));
+        lifetime.checked_div(10).unwrap_or_default().min(Duration::from_secs(60))
     }
 
     /// Whether the access token's time is over at `now`. At the very end it is.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use grantflow_core::crypto::AwsLc;
-use grantflow_core::error::{Error, ProviderError};
+use grantflow_core::error::Error;
 use grantflow_core::machine::{Context, Effect, Event, Machine, Step};
 use grantflow_core::memory::Memory;
 
@@ -78,7 +78,7 @@ impl Runner for ByHand {
                     self.world.clock.wait(until);
                     Event::Elapsed
                 }
-                Effect::Sign(_) => Event::SignFailed(ProviderError::KeyUnavailable),
+                other => other.refused(),
             };
         }
     }

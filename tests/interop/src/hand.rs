@@ -55,6 +55,7 @@ pub fn run<M: Machine>(machine: &mut M, memory: &mut Memory, screen: &mut dyn Sc
                 Event::Elapsed
             }
             Step::Do(Effect::Sign(request)) => panic!("no key is called {}", request.key_id),
+            Step::Do(other) => other.refused(),
         };
     }
 }

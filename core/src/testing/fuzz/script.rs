@@ -308,7 +308,15 @@ impl Play {
             Effect::Redirect(redirect) => {
                 assert_eq!((redirect.url.scheme(), redirect.url.host_str()), ("https", Some("as.example")));
             }
-            Effect::ShowUserCode(_) | Effect::Sign(_) => {}
+            Effect::ShowUserCode(_)
+            | Effect::Sign(_)
+            | Effect::Load(_)
+            | Effect::Claim(_)
+            | Effect::Save(_)
+            | Effect::Delete(_)
+            | Effect::Release(_)
+            | Effect::Delegate(_)
+            | Effect::Lease(_) => {}
         }
     }
 
