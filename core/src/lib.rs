@@ -43,4 +43,5 @@ pub const TABLES: &[&Table] = &[
     &endpoint::userinfo::TABLE,
     &endpoint::introspection::TABLE,
     &endpoint::revocation::TABLE,
+    &manager::TABLE,
 ];

@@ -113,6 +113,11 @@ fn every_arrow_of_every_table_is_taken() {
             }
             cross_off(specimen, &walk, &mut missing);
         }
+        for (machine, variant, script) in SCRIPTS {
+            if *machine == specimen.table.machine {
+                cross_off(specimen, &scripted(specimen, variant, script), &mut missing);
+            }
+        }
         missing.retain(|arrow| !is_a_safety_net(specimen.table, arrow));
         assert!(missing.is_empty(), "{}: no walk takes {missing:#?}", specimen.table.machine);
     }
@@ -166,6 +171,47 @@ impl Rng {
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
     }
+}
+
+/// Ways to arrows that no search finds, because they need a past: machine, variant, stimuli by name. `-` is the end of all
+/// randomness.
+const SCRIPTS: &[(&str, &str, &str)] = &[
+    ("token-manager", "session", "unsaved and expired; store failed; refused: invalid_grant; store failed"),
+    ("token-manager", "session", "unsaved and expired; store failed; delivery unknown; store failed"),
+    (
+        "token-manager",
+        "session that proves",
+        "expired; loaded what was saved; signed; delivery unknown; -; loaded what was saved",
+    ),
+    (
+        "token-manager",
+        "session that proves",
+        "unsaved and expired; store failed; signed; delivery unknown; -; store failed",
+    ),
+    ("token-manager", "client credentials that sign", "acquire; -; store failed"),
+];
+
+/// The beginnings that several scripts share.
+const BEGINNINGS: [(&str, &str); 2] = [
+    ("expired", "adopt; stored; released; acquire a day later"),
+    ("unsaved and expired", "adopt; store failed; released; acquire a day later; store failed; released; acquire"),
+];
+
+fn scripted(specimen: &'static Specimen, variant: &str, script: &str) -> Walk {
+    let variant = specimen.variants.iter().position(|(name, _)| *name == variant).expect(variant);
+    let mut walk = Walk::begin(specimen, variant);
+    let (first, rest) = script.split_once("; ").unwrap_or((script, ""));
+    let beginning = BEGINNINGS.iter().find(|(name, _)| *name == first).map_or(first, |(_, steps)| *steps);
+    for step in beginning.split("; ").chain(rest.split("; ")) {
+        if step == "-" {
+            walk.random_fails_after(0);
+        } else {
+            let stimulus = STIMULI.iter().find(|stimulus| stimulus.name == step).expect(step);
+            let (_, outcome) = walk.step(stimulus);
+            assert!(!matches!(outcome, Outcome::Failed(Error::Misuse(_))), "{script}: {step} in {:?}", walk.states());
+        }
+    }
+    walk
 }
 
 /// A request for a public document cannot fail to be made; the arrow is there so that a future one may.
@@ -377,7 +423,11 @@ proptest! {
                 Outcome::Failed(Error::Misuse(_)) => prop_assert_eq!(&walk.states(), &before),
                 Outcome::Failed(Error::Bug(what)) => prop_assert!(false, "{}: {}", kind, what),
                 Outcome::Failed(_) => prop_assert_eq!(walk.states(), [FAILED]),
-                Outcome::Done => prop_assert_eq!(walk.states(), [COMPLETE]),
+                Outcome::Done => {
+                    let at = walk.states();
+                    let row = specimen.table.state(at[0]).unwrap();
+                    prop_assert!(at != [FAILED] && matches!(row.kind, StateKind::Idle | StateKind::Terminal), "{at:?}");
+                }
                 Outcome::Effect(Effect::Sleep { until }) => prop_assert!(until > walk.situation.now),
                 Outcome::Effect(Effect::Send(outgoing)) => {
                     let body = String::from_utf8_lossy(outgoing.request.body().expose()).into_owned();

@@ -27,6 +27,7 @@ use grantflow_core::machine::{
 use grantflow_core::memory::Memory;
 use grantflow_core::server::ServerMetadata;
 use grantflow_core::testing::CountingRandom;
+use grantflow_core::testing::stimuli::{STIMULI, Situation};
 use grantflow_core::{Random, Secret, Timestamp};
 use serde_json::{Value, json};
 
@@ -573,21 +574,6 @@ fn sign(request: &SignRequest) -> Vec<u8> {
 
 /// Any event of a kind.
 fn some(kind: EventKind) -> Event {
-    match kind {
-        EventKind::Start => Event::Start,
-        EventKind::Resume => Event::Resume,
-        EventKind::Cancel => Event::Cancel,
-        EventKind::Response => {
-            json(200, &tokens())(&View { method: String::new(), url: String::new(), headers: vec![], form: vec![] })
-        }
-        EventKind::SendFailed => {
-            Event::SendFailed(SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Connect })
-        }
-        EventKind::Callback => Event::Callback(CallbackParams::from_query("code=canary-code&state=x").unwrap()),
-        EventKind::Shown => Event::Shown,
-        EventKind::Elapsed => Event::Elapsed,
-        EventKind::Signed => Event::Signed(Secret::new(vec![1])),
-        EventKind::SignFailed => Event::SignFailed(grantflow_core::error::ProviderError::KeyUnavailable),
-        other => panic!("a new kind of event: {other}"),
-    }
+    let stimulus = STIMULI.iter().find(|stimulus| stimulus.kind == kind).expect("a stimulus of every kind");
+    (stimulus.event)(&mut Situation::new(Timestamp::from_secs(1_800_000_000)))
 }

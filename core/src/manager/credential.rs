@@ -71,9 +71,15 @@ impl Placement {
     }
 
     /// Writes this word and a space before the token, whatever the token's type is.
-    pub fn with_prefix(mut self, prefix: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when it is not visible ASCII.
+    pub fn with_prefix(mut self, prefix: &str) -> Result<Self, Error> {
+        if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ConfigError::Invalid { setting: "token prefix", why: "must be visible ASCII" }.into());
+        }
         self.prefix = Prefix::Own(format!("{prefix} "));
-        self
+        Ok(self)
     }
 
     /// Writes the token and nothing else.
@@ -137,10 +143,8 @@ struct Inner {
 }
 
 impl Credential {
-    /// A token that is presented as `placement` says, and is due for renewal at `renew_at`.
-    ///
-    /// # Errors
-    /// [`ConfigError::Invalid`] when the token cannot stand in a header.
+    /// A token that is presented as `placement` says, and is due for renewal at `renew_at`. No token set holds a token that
+    /// cannot stand in a header.
     pub(crate) fn new(
         tokens: Arc<TokenSet>,
         placement: &Placement,

@@ -99,7 +99,6 @@ pub const TABLE: Table = Table {
         Arrow::new(READY, Reject, LOOKUP, LOADING),
         Arrow::new(READY, Reload, LOOKUP, LOADING),
         Arrow::new(READY, Adopt, ADOPTED, SAVING),
-        Arrow::new(READY, Adopt, UNREADY, RESTING),
         Arrow::new(READY, SignOut, LEAVING, CLAIMING),
         Arrow::new(LOADING, Loaded, FOUND_FRESH, FRESH),
         Arrow::new(LOADING, Loaded, FOUND_STALE, CLAIMING),
@@ -109,7 +108,7 @@ pub const TABLE: Table = Table {
         Arrow::new(LOADING, Loaded, UNREADABLE, RESTING),
         Arrow::new(LOADING, StoreFailed, LOAD_BROKEN, RESTING),
         Arrow::new(LOADING, StoreFailed, UNSHARED, ACQUIRING),
-        Arrow::new(LOADING, StoreFailed, UNREADY, RESTING),
+        Arrow::new(LOADING, StoreFailed, UNREADY, RELEASING),
         // There is no token.
         Arrow::new(VACANT, Acquire, LOOKUP, LOADING),
         Arrow::new(VACANT, Acquire, USABLE, VACANT),
@@ -117,7 +116,6 @@ pub const TABLE: Table = Table {
         Arrow::new(VACANT, Reject, LOOKUP, LOADING),
         Arrow::new(VACANT, Reload, LOOKUP, LOADING),
         Arrow::new(VACANT, Adopt, ADOPTED, SAVING),
-        Arrow::new(VACANT, Adopt, UNREADY, RESTING),
         Arrow::new(VACANT, SignOut, LEAVING, CLAIMING),
         // There is one.
         Arrow::new(FRESH, Acquire, USABLE, FRESH),
@@ -130,7 +128,6 @@ pub const TABLE: Table = Table {
         Arrow::new(FRESH, Reject, TOO_SOON, FRESH),
         Arrow::new(FRESH, Reload, LOOKUP, LOADING),
         Arrow::new(FRESH, Adopt, ADOPTED, SAVING),
-        Arrow::new(FRESH, Adopt, UNREADY, RESTING),
         Arrow::new(FRESH, SignOut, LEAVING, CLAIMING),
         // The last renewal failed.
         Arrow::new(RESTING, Acquire, TOO_SOON, RESTING),
@@ -144,7 +141,6 @@ pub const TABLE: Table = Table {
         Arrow::new(RESTING, Reject, SAVE_DUE, SAVING),
         Arrow::new(RESTING, Reload, LOOKUP, LOADING),
         Arrow::new(RESTING, Adopt, ADOPTED, SAVING),
-        Arrow::new(RESTING, Adopt, UNREADY, RESTING),
         Arrow::new(RESTING, SignOut, LEAVING, CLAIMING),
         // Whoever holds the claim reads what others have left there.
         Arrow::new(CLAIMING, Loaded, UNCHANGED, RENEWING),
@@ -174,7 +170,6 @@ pub const TABLE: Table = Table {
         Arrow::any(ACQUIRING, GRANTED, SAVING),
         Arrow::any(ACQUIRING, BROKEN, RELEASING),
         Arrow::new(DELEGATING, Delegated, GRANTED, SAVING),
-        Arrow::new(DELEGATING, Delegated, UNREADY, RELEASING),
         Arrow::new(DELEGATING, DelegateFailed, REVOKED, REREADING),
         Arrow::new(DELEGATING, DelegateFailed, BROKEN, RELEASING),
         // Doubt: what does the store say?

@@ -6,7 +6,7 @@
 use core::fmt::Debug;
 use std::sync::Arc;
 
-use super::stimuli::{CLIENT_ID, ISSUER, REDIRECT_URI};
+use super::stimuli::{CLIENT_ID, ISSUER, PROFILE, REDIRECT_URI};
 use crate::Secret;
 use crate::client::{Authentication, AuthenticationMethod, Client, Credentials, ProofKey};
 use crate::endpoint::exchange::{self, Exchange, Plan, Retries};
@@ -23,8 +23,10 @@ use crate::http::UrlPolicy;
 use crate::http::form::Form;
 use crate::jose::SignatureAlgorithm;
 use crate::machine::{Context, Event, Machine, StateId, Step, Table, Transitions};
+use crate::manager::{self, Settings, Source, TokenManager, Unsaved};
 use crate::server::ServerMetadata;
 use crate::snapshot::Snapshot;
+use crate::store::StoreKey;
 
 /// One machine of the register.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +131,22 @@ pub const SPECIMENS: &[Specimen] = &[
             ("failing method", || boxed(revocation(&failing()))),
         ],
     },
+    Specimen {
+        table: &manager::TABLE,
+        variants: &[
+            ("session", || boxed(manager(Source::Session(confidential())))),
+            ("session that cannot revoke", || boxed(manager(Source::Session(without_revocation())))),
+            ("session of a failing method", || boxed(manager(Source::Session(failing())))),
+            ("session that withholds", || {
+                let settings = settings(Source::Session(public())).with_unsaved(Unsaved::Withheld);
+                boxed(TokenManager::new(settings))
+            }),
+            ("session that proves", || boxed(manager(Source::Session(proving())))),
+            ("client credentials", || boxed(manager(own(confidential())))),
+            ("client credentials that sign", || boxed(manager(own(signing(true))))),
+            ("delegated", || boxed(manager(Source::Delegated))),
+        ],
+    },
 ];
 
 /// What the register needs to know of a machine that can be stored.
@@ -198,6 +216,7 @@ impl Storable for Jwks {}
 impl Storable for UserInfo {}
 impl Storable for Introspection {}
 impl Storable for Revocation {}
+impl Storable for TokenManager {}
 
 fn boxed<M: Storable + Debug + Send + 'static>(machine: M) -> Box<dyn AnyMachine> {
     Box::new(Kept(machine))
@@ -210,6 +229,26 @@ fn authorization_code(client: &Client, scope: &str) -> AuthorizationCode {
 fn refresh(client: &Client) -> Refresh {
     let request = refresh::RefreshRequest::new(Secret::from("canary-refresh-token"));
     or_broken(Refresh::new(client, request))
+}
+
+fn settings(source: Source) -> Settings {
+    let key = or_broken(StoreKey::of(ISSUER, CLIENT_ID, PROFILE));
+    or_broken(Settings::new(key, source))
+}
+
+fn manager(source: Source) -> TokenManager {
+    TokenManager::new(settings(source))
+}
+
+fn own(client: Client) -> Source {
+    Source::ClientCredentials { client, scope: "read".to_owned(), extras: Extras::default() }
+}
+
+/// A client of a server that has a token endpoint and nothing else.
+fn without_revocation() -> Client {
+    let server = or_broken(ServerMetadata::by_hand(ISSUER, UrlPolicy::default()));
+    let server = or_broken(server.with_endpoint(Endpoint::Token, &format!("{ISSUER}/token")));
+    or_broken(Client::builder(server, CLIENT_ID).build())
 }
 
 fn introspection(client: &Client) -> Introspection {
@@ -292,7 +331,7 @@ fn endpoint(endpoint: Endpoint) -> crate::server::EndpointUrl {
 }
 
 #[expect(clippy::panic, reason = "only tests use the register, and a register that cannot be built must stop them")]
-fn or_broken<T>(made: Result<T, Error>) -> T {
+pub(super) fn or_broken<T, E: core::fmt::Display>(made: Result<T, E>) -> T {
     match made {
         Ok(made) => made,
         Err(error) => panic!("the register cannot make a machine: {error}"),

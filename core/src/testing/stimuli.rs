@@ -9,12 +9,16 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::MarkerCrypto;
+use super::specimens::or_broken;
 use crate::Secret;
 use crate::callback::CallbackParams;
-use crate::error::{Delivery, ProviderError, SendFailure, TransportKind};
+use crate::error::{Delivery, LoginNeeded, ProviderError, SendFailure, StoreError, StoreFault, TransportKind};
 use crate::http::Body;
 use crate::machine::{Effect, Event, EventKind};
+use crate::manager::{Credential, Placement, TokenId};
+use crate::store::{Life, Record, StoreKey, Stored, Version};
 use crate::time::Timestamp;
+use crate::token::TokenSet;
 
 /// The issuer of all stimuli.
 pub const ISSUER: &str = "https://as.example";
@@ -22,6 +26,8 @@ pub const ISSUER: &str = "https://as.example";
 pub const CLIENT_ID: &str = "client";
 /// The redirect URI of all stimuli.
 pub const REDIRECT_URI: &str = "https://app.example/callback";
+/// The profile under which all stimuli keep their tokens.
+pub const PROFILE: &str = "default";
 
 /// What a walk knows: the time, and what the machine said last.
 #[derive(Clone, Debug)]
@@ -34,12 +40,14 @@ pub struct Situation {
     pub state: String,
     /// The nonce of the last `Redirect`.
     pub nonce: String,
+    /// What the last `Save` wanted to write.
+    pub saved: Option<(Version, Vec<u8>)>,
 }
 
 impl Situation {
     /// Nothing has happened.
     pub fn new(now: Timestamp) -> Self {
-        Self { now, sleeping_until: None, state: String::new(), nonce: String::new() }
+        Self { now, sleeping_until: None, state: String::new(), nonce: String::new(), saved: None }
     }
 
     /// Takes note of an effect.
@@ -55,12 +63,14 @@ impl Situation {
                     }
                 }
             }
+            Effect::Save(write) => {
+                self.saved = Some((write.stored.version, write.stored.bytes.expose().clone()));
+            }
             Effect::Send(_)
             | Effect::ShowUserCode(_)
             | Effect::Sign(_)
             | Effect::Load(_)
             | Effect::Claim(_)
-            | Effect::Save(_)
             | Effect::Delete(_)
             | Effect::Release(_)
             | Effect::Delegate(_)
@@ -146,6 +156,45 @@ stimuli! {
     "profile" Response => |_| json(200, r#"{"sub":"alice","email":"alice@example.com"}"#);
     "profile of somebody else" Response => |_| json(200, r#"{"sub":"mallory"}"#);
     "active" Response => |_| json(200, r#"{"active":true,"sub":"alice"}"#);
+    "acquire" Acquire => |_| Event::Acquire;
+    "acquire a few seconds later" Acquire => |s| { s.now = s.now.plus(Duration::from_secs(5)); Event::Acquire };
+    "acquire when it is due" Acquire => |s| { s.now = s.now.plus(Duration::from_secs(3550)); Event::Acquire };
+    "acquire a day later" Acquire => |s| { s.now = s.now.plus(Duration::from_secs(86_400)); Event::Acquire };
+    "acquire a day earlier" Acquire => |s| { s.now = s.now.minus(Duration::from_secs(86_400)); Event::Acquire };
+    "renew" Renew => |_| Event::Renew;
+    "renew a little later" Renew => |s| { s.now = s.now.plus(Duration::from_secs(2)); Event::Renew };
+    "renew a day later" Renew => |s| { s.now = s.now.plus(Duration::from_secs(86_400)); Event::Renew };
+    "reject the token in use" Reject => |_| Event::Reject(token_id("canary-access"));
+    "reject it a day later" Reject => |s| {
+        s.now = s.now.plus(Duration::from_secs(86_400));
+        Event::Reject(token_id("canary-access"))
+    };
+    "reject another token" Reject => |_| Event::Reject(token_id("canary-other"));
+    "adopt" Adopt => |s| Event::Adopt(Box::new(tokens(s.now, "canary-access", REFRESHABLE)));
+    "adopt what cannot be renewed" Adopt => |s| Event::Adopt(Box::new(tokens(s.now, "canary-access", "")));
+    "reload" Reload => |_| Event::Reload;
+    "sign out" SignOut => |_| Event::SignOut;
+    "loaded nothing" Loaded => |_| Event::Loaded(None);
+    "loaded what was saved" Loaded => |s| Event::Loaded(s.saved.clone().map(stored));
+    "loaded a record" Loaded => |s| loaded(s, 0, Life::Live, 3600, REFRESHABLE);
+    "loaded a record that is due" Loaded => |s| loaded(s, 0, Life::Live, 10, REFRESHABLE);
+    "loaded a record that cannot be renewed" Loaded => |s| loaded(s, 0, Life::Live, 0, "");
+    "loaded a sibling's record" Loaded => |s| loaded(s, 1_000_000, Life::Live, 3600, REFRESHABLE);
+    "loaded a sibling's record that is due" Loaded => |s| loaded(s, 1_000_000, Life::Live, 10, REFRESHABLE);
+    "loaded an older record" Loaded => |s| loaded(s, -1, Life::Live, 3600, REFRESHABLE);
+    "loaded a record that has ended" Loaded => |s| loaded(s, 1_000_000, Life::Ended, 3600, REFRESHABLE);
+    "loaded an older record that has ended" Loaded => |s| loaded(s, -1, Life::Ended, 3600, REFRESHABLE);
+    "loaded a damaged record" Loaded => |_| Event::Loaded(Some(stored((Version::from_u64(u64::MAX >> 2), b"{".to_vec()))));
+    "stored" Stored => |_| Event::Stored;
+    "conflict" Conflict => |_| Event::Conflict;
+    "store failed" StoreFailed => |_| Event::StoreFailed(StoreError::new(StoreFault::Unavailable, "away"));
+    "released" Released => |_| Event::Released;
+    "delegated" Delegated => |s| Event::Delegated(Box::new(tokens(s.now, "canary-access", "")));
+    "delegate failed" DelegateFailed => |_| Event::DelegateFailed(ProviderError::KeyUnavailable.into());
+    "delegate was refused" DelegateFailed => |_| Event::DelegateFailed(LoginNeeded::Rejected.into());
+    "leased" Leased => |_| leased("canary-access");
+    "leased another" Leased => |_| leased("canary-other");
+    "lease failed" LeaseFailed => |_| Event::LeaseFailed(LoginNeeded::NoSession.into());
     "inactive" Response => |_| json(200, r#"{"active":false}"#);
 }
 
@@ -158,6 +207,44 @@ pub const KEYS: &str = concat!(
     "_________________________________________w",
     r#""}]}"#,
 );
+
+const REFRESHABLE: &str = r#""refresh_token":"canary-refresh","#;
+
+/// The fingerprint of a token of these stimuli.
+pub fn token_id(token: &str) -> TokenId {
+    TokenId::of(&Secret::from(token), &MarkerCrypto)
+}
+
+/// The record of a token that came at `now` and lives for an hour, as text.
+fn record_text(now: Timestamp, token: &str, lifetime: u64, more: &str) -> String {
+    let (granted, expires) = (now.as_secs(), now.as_secs().saturating_add(lifetime));
+    format!(
+        r#"{{{more}"access_token":"{token}","token_type":"Bearer","expires_in":{lifetime},"granted_at":{granted},"expires_at":{expires}}}"#
+    )
+}
+
+fn tokens(now: Timestamp, token: &str, more: &str) -> TokenSet {
+    or_broken(TokenSet::from_record(record_text(now, token, 3600, more).as_bytes(), now))
+}
+
+fn stored((version, bytes): (Version, Vec<u8>)) -> Stored {
+    Stored { version, bytes: Secret::new(bytes) }
+}
+
+/// A record whose version lies this far from the one that was saved last.
+fn loaded(s: &Situation, distance: i64, life: Life, lifetime: u64, more: &str) -> Event {
+    const FIRST: u64 = 1 << 60;
+    let last = s.saved.as_ref().map_or(FIRST, |(version, _)| version.as_u64());
+    let version = Version::from_u64(last.saturating_add_signed(distance));
+    let token = if distance > 0 { "canary-sibling" } else { "canary-access" };
+    let tokens = Secret::new(record_text(s.now, token, lifetime, more).into_bytes());
+    let key = or_broken(StoreKey::of(ISSUER, CLIENT_ID, PROFILE));
+    Event::Loaded(Some(or_broken(Record { version, life, tokens }.write(&key))))
+}
+
+fn leased(token: &str) -> Event {
+    Event::Leased(or_broken(Credential::bare(&Secret::from(token), &Placement::default(), &MarkerCrypto)))
+}
 
 fn failed(delivery: Delivery, kind: TransportKind) -> Event {
     Event::SendFailed(SendFailure { delivery, kind })

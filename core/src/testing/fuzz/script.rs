@@ -12,7 +12,8 @@ use crate::http::Body;
 use crate::http::form::Form;
 use crate::jose::JwkSet;
 use crate::machine::{
-    COMPLETE, Check, Context, Effect, Event, EventKind, FAILED, Observer, STOPPED, StateId, Step, Transition,
+    COMPLETE, Check, Context, Effect, Event, EventKind, FAILED, Observer, STOPPED, StateId, StateKind, Step, Table,
+    Transition,
 };
 use crate::memory::Memory;
 use crate::random::{Random, RandomUnavailable};
@@ -264,7 +265,10 @@ impl Play {
                 format!("{error} {error:?} {:?}", error.advice())
             }
             Ok(Step::Done(what)) => {
-                assert_eq!(states, [COMPLETE]);
+                let answers = |(table, state): &(&Table, StateId)| {
+                    table.state(*state).is_some_and(|row| matches!(row.kind, StateKind::Idle | StateKind::Terminal))
+                };
+                assert!(states != [FAILED] && self.machine.chain().iter().all(answers), "done in {states:?}");
                 what.clone()
             }
             Ok(Step::Do(effect)) => {
@@ -301,7 +305,9 @@ impl Play {
                 assert_eq!((uri.scheme_str(), uri.host()), (Some("https"), Some("as.example")), "{uri}");
                 assert!(outgoing.max_body > 0 && !outgoing.timeout.is_zero());
                 self.under_way = single_use(outgoing.request.body());
-                if let Some(sent) = &self.under_way {
+                // A token manager may repeat a refresh that nobody answered; its own model counts how often.
+                let may_repeat = self.specimen.table.machine == "token-manager";
+                if let Some(sent) = self.under_way.as_ref().filter(|_| !may_repeat) {
                     assert!(!self.spent.contains(sent), "sent again although the server may have seen it");
                 }
             }
