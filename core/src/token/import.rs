@@ -9,8 +9,8 @@ use crate::secret::Secret;
 impl TokenSet {
     /// Writes a file that the Python library `aiorequestful` loads as its own: one flat object, a member to a line.
     ///
-    /// The times are in whole seconds. What only this library knows is left out; a lifetime that is no number too,
-    /// because that library would stumble over it.
+    /// The times are in whole seconds. What only this library knows is left out; a lifetime that is no number or
+    /// counts from nowhere too, because that library would stumble over it.
     ///
     /// ```
     /// use grantflow_core::Timestamp;
@@ -26,7 +26,8 @@ impl TokenSet {
         let mut file = Members::new(Layout::Indented, self.answer.expose().len().saturating_add(1024));
         self.write_flat(&mut file);
         for ((name, value), (written, value_written)) in self.answer.members().zip(self.answer.written()) {
-            let stumbling = name == Names::USUAL.expires_in && times::moment(&value).is_none();
+            let counts = self.expires_at.is_some() && times::moment(&value).is_some();
+            let stumbling = name == Names::USUAL.expires_in && !counts;
             if !stumbling && !OWN.contains(&&*name) {
                 file.written(written, value_written);
             }
