@@ -12,6 +12,9 @@ use crate::jose::VerifiedIdToken;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
+/// How much clocks may differ, and how early a token of a long life is renewed.
+const SKEW: Duration = Duration::from_secs(60);
+
 /// How a token is presented (RFC 6749 §7.1). Names know no case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenType {
@@ -131,15 +134,16 @@ impl TokenSet {
     /// Whether the access token should be used at `now`.
     ///
     /// A token is renewed a minute before its end, or a tenth of its lifetime if that is less. One of unknown lifetime is
-    /// always fresh.
+    /// always fresh. When the clock has gone back by more than a minute behind [`received_at`](Self::received_at), nobody
+    /// knows how much of the lifetime is left: such a token is not fresh, and its successor is by the new clock.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.expires_at.is_none_or(|end| now.plus(self.renewal_margin()) < end)
+        self.expires_at.is_none_or(|end| now.plus(self.renewal_margin()) < end && self.received_at <= now.plus(SKEW))
     }
 
     /// How long before its end a token is renewed: a minute, or a tenth of its lifetime if that is less.
     pub fn renewal_margin(&self) -> Duration {
         let lifetime = self.expires_at.map_or(Duration::MAX, |end| end.since(self.received_at));
-        lifetime.checked_div(10).unwrap_or_default().min(Duration::from_secs(60))
+        lifetime.checked_div(10).unwrap_or_default().min(SKEW)
     }
 
     /// Whether the access token's time is over at `now`. At the very end it is.

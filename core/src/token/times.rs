@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_in_milliseconds_or_beyond_all_years_is_none() {
+    fn fl_31_a_time_in_milliseconds_or_beyond_all_years_is_none() {
         assert_eq!(read(r#"{"expires_at":253402300799}"#).1, Some(253_402_300_799_000));
         for value in ["253402300800", "1800000000000", "18446744073709551615"] {
             let (_, expires, notes) = read(&format!(r#"{{"expires_at":{value}}}"#));

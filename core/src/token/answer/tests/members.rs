@@ -215,7 +215,7 @@ fn tr_23_an_id_token_that_must_be_there_is_missed() {
 }
 
 #[test]
-fn tokens_are_renewed_a_minute_or_a_tenth_before_their_end() {
+fn x_01_tokens_are_renewed_a_minute_or_a_tenth_before_their_end() {
     let fresh = |lifetime: u64, age: u64| {
         let tokens = with(&format!(r#","expires_in":{lifetime}"#)).unwrap();
         let now = NOW.plus(Duration::from_secs(age));
@@ -226,4 +226,39 @@ fn tokens_are_renewed_a_minute_or_a_tenth_before_their_end() {
     assert_eq!(fresh(3600, 3600), (false, true));
     assert_eq!(fresh(100, 89), (true, false));
     assert_eq!(fresh(100, 90), (false, false));
+}
+
+#[test]
+fn fl_30_a_clock_that_went_back_makes_a_token_stale_until_it_is_renewed() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    for lifetime in [100, 3600, 10 * 365 * 24 * 60 * 60] {
+        let tokens = with(&format!(r#","expires_in":{lifetime}"#)).unwrap();
+        for back in [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(60)] {
+            assert!(tokens.is_fresh(NOW.minus(back)), "{lifetime} {back:?}");
+        }
+        for back in [Duration::from_millis(60_001), day, day * 3650] {
+            assert!(!tokens.is_fresh(NOW.minus(back)), "{lifetime} {back:?}");
+            assert!(!tokens.is_expired(NOW.minus(back)));
+        }
+    }
+    // The successor has come by the clock that went back, and there is no need for another one.
+    let mut renewed = with(r#","expires_in":3600"#).unwrap();
+    renewed.received_at = NOW.minus(day);
+    renewed.expires_at = Some(renewed.received_at.plus(Duration::from_secs(3600)));
+    assert!(renewed.is_fresh(NOW.minus(day)));
+    // Of a token whose lifetime nobody ever knew, the clock says nothing.
+    assert!(with("").unwrap().is_fresh(NOW.minus(day)));
+}
+
+#[test]
+fn fl_31_no_year_is_too_late_for_a_token() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    for then in [1_u64 << 31, 1 << 32, 1 << 33, 253_402_300_800, u64::MAX / 1000 - 10_000, u64::MAX] {
+        let mut tokens = with("").unwrap();
+        tokens.received_at = Timestamp::from_secs(then).minus(Duration::from_secs(1));
+        tokens.expires_at = Some(tokens.received_at.plus(Duration::from_secs(3600)));
+        assert!(tokens.is_fresh(tokens.received_at), "{then}");
+        let ahead = tokens.received_at.plus(day);
+        assert!(!tokens.is_fresh(ahead) && tokens.is_expired(ahead), "{then}");
+    }
 }
