@@ -42,6 +42,11 @@ impl Members {
         }
     }
 
+    /// Adds a member whose value is JSON already, under any name.
+    pub(super) fn named(&mut self, name: &str, value: &str) {
+        self.written(&escaped(name), value);
+    }
+
     /// Adds a string. The name needs no escapes.
     pub(super) fn string(&mut self, name: &str, value: &str) {
         self.written(name, &quoted(value));
@@ -94,8 +99,15 @@ impl Members {
     }
 }
 
+/// Writes a string as JSON, without its quotes.
+fn escaped(value: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(json::escaped_len(value)));
+    json::escape(value, &mut text);
+    text
+}
+
 /// Writes a string as JSON.
-pub(super) fn quoted(value: &str) -> Zeroizing<String> {
+fn quoted(value: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(json::escaped_len(value).saturating_add(2)));
     text.push('"');
     json::escape(value, &mut text);

@@ -11,6 +11,7 @@ pub mod answer;
 pub mod device;
 mod facts;
 mod import;
+mod mapping;
 mod members;
 mod note;
 mod record;
