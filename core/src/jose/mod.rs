@@ -5,7 +5,7 @@
 //! never looked at. Claims can be read from a [`VerifiedIdToken`] only, which only [`verify`] makes.
 
 mod algorithm;
-mod base64url;
+pub(crate) mod base64url;
 mod claims;
 mod id_token;
 mod jws;

@@ -20,6 +20,7 @@ mod scopes;
 mod set;
 mod times;
 
+pub use import::{Import, Shape};
 pub use note::{Leniency, Note};
 pub use record::{RECORD_LIMIT, RecordError, RecordFlaw};
 pub use scopes::Scopes;

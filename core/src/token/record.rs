@@ -125,26 +125,29 @@ impl TokenSet {
     /// # Ok::<(), grantflow_core::token::RecordError>(())
     /// ```
     pub fn to_record(&self) -> Secret<Vec<u8>> {
-        let whole = self.record(Some(&self.answer));
+        let whole = self.record(|_, _| true);
         let fits = whole.expose().len() <= RECORD_LIMIT && Object::parse(whole.expose()).is_ok();
-        if fits { whole } else { self.record(None) }
+        if fits { whole } else { self.record(|_, _| false) }
     }
 
-    fn record(&self, answer: Option<&Object>) -> Secret<Vec<u8>> {
-        let room = answer.map_or(0, |answer| answer.expose().len()).saturating_add(2048);
-        let mut record = Members::new(Layout::Compact, room);
-        self.write_flat(&mut record);
-        for ((name, _), (written, value)) in answer.iter().flat_map(|answer| answer.members().zip(answer.written())) {
-            if !OWN.contains(&&*name) {
-                record.written(written, value);
-            }
-        }
+    fn record(&self, wanted: impl Fn(&str, &Value<'_>) -> bool) -> Secret<Vec<u8>> {
+        let mut record = Members::new(Layout::Compact, self.answer.expose().len().saturating_add(2048));
+        self.write_flat(&mut record, wanted);
         record.written(FACTS, &self.facts().finish());
         record.into_secret()
     }
 
-    /// Writes the members that every program understands.
-    pub(super) fn write_flat(&self, record: &mut Members) {
+    /// Writes what every program understands, and those other members of the answer that are wanted.
+    pub(super) fn write_flat(&self, record: &mut Members, wanted: impl Fn(&str, &Value<'_>) -> bool) {
+        self.write_own(record);
+        for ((name, value), (written, value_written)) in self.answer.members().zip(self.answer.written()) {
+            if !OWN.contains(&&*name) && wanted(&name, &value) {
+                record.written(written, value_written);
+            }
+        }
+    }
+
+    fn write_own(&self, record: &mut Members) {
         record.string("access_token", self.access_token.expose());
         record.string("token_type", &self.token_type.to_string());
         for (name, token) in [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)] {
@@ -195,7 +198,8 @@ impl TokenSet {
     pub fn from_record(bytes: &[u8], now: Timestamp) -> Result<Self, RecordError> {
         let object = object(bytes)?;
         let Some(facts) = object.get(FACTS) else {
-            return Ok(Read::of(&object, "access_token")?.foreign(Names::USUAL, now, object));
+            let read = Read::of(&object, "access_token")?;
+            return Ok(read.foreign(Names::USUAL, now, object));
         };
         let Value::Object(facts) = facts else {
             return Err(RecordError::Unreadable(RecordFlaw::Member(FACTS)));

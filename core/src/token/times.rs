@@ -40,7 +40,7 @@ pub(super) struct Times {
 pub(super) fn foreign(object: &Object, names: Names<'_>, now: Timestamp, notes: &mut Vec<Note>) -> Times {
     let mut read = |name, note| {
         let value = object.get(name)?;
-        let moment = moment(&value).filter(|moment| *moment <= LATEST);
+        let moment = believable(&value);
         if moment.is_none() {
             notes.push(note);
         }
@@ -85,6 +85,11 @@ pub(super) fn own(object: &Object, known: Times) -> Times {
         received_at: read(Names::USUAL.granted_at, Some(known.received_at)).unwrap_or(known.received_at),
         expires_at: read(Names::USUAL.expires_at, known.expires_at),
     }
+}
+
+/// Reads a moment that lies before the end of all years.
+pub(super) fn believable(value: &Value<'_>) -> Option<Timestamp> {
+    moment(value).filter(|moment| *moment <= LATEST)
 }
 
 /// Reads a number of seconds to the nearest millisecond: a number that is not negative, or the text of one.
