@@ -13,10 +13,10 @@ use crate::endpoint::jwks::Jwks;
 use crate::endpoint::nested::{self, BROKEN, Forwarded};
 use crate::error::{Endpoint, Error};
 use crate::http::Body;
-use crate::jose::{Binding, IdTokenRules, JwkSet, NonceRule, Requirement, VerifyError, verify};
+use crate::jose::{Binding, IdTokenRules, JwkSet, NonceRule, Requirement, VerifyError, judge_unverified, verify};
 use crate::machine::{Check, Context, Effect, Event, Finding, Machine, Observer, StateId, Step, Table, Turn};
 use crate::token::answer::{self, IdToken, Proof};
-use crate::token::{Person, TokenSet};
+use crate::token::{Note, Person, TokenSet};
 
 /// The state in which the token request is made.
 pub(crate) const EXCHANGING: StateId = StateId("Exchanging");
@@ -30,6 +30,7 @@ pub(crate) const GRANT_REFUSED: Finding = Finding("GrantRefused");
 pub(crate) const UNTRUSTED: Finding = Finding("Untrusted");
 pub(crate) const KEYS_FIT: Finding = Finding("KeysFit");
 pub(crate) const OLD_KEYS_FIT: Finding = Finding("OldKeysFit");
+pub(crate) const SET_ASIDE: Finding = Finding("SetAside");
 pub(crate) const KEYS_DO_NOT_FIT: Finding = Finding("KeysDoNotFit");
 
 /// The part of a flow in which a grant is exchanged for tokens.
@@ -142,6 +143,14 @@ impl Observer for Refusals<'_> {
     }
 }
 
+fn done(tokens: TokenSet) -> Redeemed {
+    (Turn::Moved(SET_ASIDE, Step::Done(tokens)), None)
+}
+
+fn ended(finding: Finding) -> impl FnOnce(Error) -> Redeemed {
+    move |error| (Turn::Ended(finding, error), None)
+}
+
 /// Why tokens were not verified.
 enum Unverified {
     KeysMissing(Box<Tokens>, Error),
@@ -156,7 +165,7 @@ impl Tokens {
     /// Fetches the server's keys, unless that was done less than a minute ago; `why` is then what is wrong.
     fn fetch_keys(self, why: Error, cx: &mut Context<'_>) -> Redeemed {
         if !cx.memory.may_fetch_keys(self.issuer(), cx.now) {
-            return (Turn::Ended(UNTRUSTED, why), None);
+            return self.set_aside(why, cx).map_or_else(ended(UNTRUSTED), done);
         }
         let fetch = Jwks::new(&self.asked.client).and_then(|mut jwks| match jwks.handle(Event::Start, cx)? {
             Step::Do(effect) => Ok((jwks, effect)),
@@ -176,7 +185,7 @@ impl Tokens {
             Err(Unverified::Failed(error)) => (Turn::Ended(KEYS_DO_NOT_FIT, error), None),
             Err(Unverified::KeysMissing(tokens, error)) => {
                 cx.memory.keys_did_not_fit(tokens.issuer(), cx.now);
-                (Turn::Ended(KEYS_DO_NOT_FIT, error), None)
+                tokens.set_aside(error, cx).map_or_else(ended(KEYS_DO_NOT_FIT), done)
             }
         }
     }
@@ -184,11 +193,27 @@ impl Tokens {
     /// The keys cannot be had: those of the last hour will do, if the token is signed with one of them.
     fn with_old_keys(self, error: Error, cx: &mut Context<'_>) -> Redeemed {
         cx.memory.keys_fetch_failed(self.issuer(), cx.now);
-        let old = cx.memory.keys(self.issuer(), cx.now);
-        match old.map(|keys| self.verified(&keys, cx)) {
-            Some(Ok(tokens)) => (Turn::Moved(OLD_KEYS_FIT, Step::Done(tokens)), None),
-            Some(Err(_)) | None => (Turn::Ended(BROKEN, error), None),
+        let keys = cx.memory.keys(self.issuer(), cx.now).unwrap_or_default();
+        match self.verified(&keys, cx) {
+            Ok(tokens) => (Turn::Moved(OLD_KEYS_FIT, Step::Done(tokens)), None),
+            Err(Unverified::KeysMissing(tokens, _)) => tokens.set_aside(error, cx).map_or_else(ended(BROKEN), done),
+            Err(Unverified::Failed(_)) => (Turn::Ended(BROKEN, error), None),
         }
+    }
+
+    /// Goes on without the id_token of a refresh when no key for it can be had. The refresh token that came with it may be
+    /// the only one that still works, and who the person is was verified at the login. What can be checked without a key is.
+    fn set_aside(self, why: Error, cx: &Context<'_>) -> Result<TokenSet, Error> {
+        if self.asked.spent.is_none() {
+            return Err(why);
+        }
+        let Tokens { asked, mut tokens } = self;
+        if let Some(id_token) = &tokens.id_token {
+            judge_unverified(id_token, &rules(&asked, &tokens), cx.now, cx.crypto)?;
+        }
+        tokens.id_token = None;
+        tokens.notes.push(Note::IdTokenSetAside);
+        Ok(tokens)
     }
 
     /// Verifies as far as that is possible without keys.
@@ -208,25 +233,7 @@ impl Tokens {
         let Some(id_token) = tokens.id_token() else {
             return Err(Unverified::Failed(Error::Bug("an id_token that went missing")));
         };
-        let tolerance = asked.client.tolerance();
-        let mut rules = IdTokenRules::new(asked.client.server().issuer(), asked.client.client_id());
-        rules.issuer_rule = tolerance.issuer_rule;
-        rules.algorithms = &tolerance.algorithms;
-        rules.trusted_audiences = &tolerance.trusted_audiences;
-        rules.nonce = match (&asked.nonce, &asked.spent) {
-            (Some(nonce), _) => NonceRule::Equal(nonce),
-            (None, None) => NonceRule::Absent,
-            // A refreshed id_token may repeat the nonce of a login that is long past (OpenID Connect Core §12.2).
-            (None, Some(_)) => NonceRule::Unchecked,
-        };
-        // A refreshed id_token must be about the same person (OpenID Connect Core §12.2). Of several tenants, the same one.
-        if let Some(person) = &asked.person {
-            rules.issuer = &person.issuer;
-            rules.subject = Some(&person.subject);
-        }
-        rules.max_age = asked.max_age.map(Duration::from_secs);
-        rules.acr_values = &asked.acr_values;
-        rules.access_token = Some(Binding { secret: tokens.access_token(), requirement: Requirement::Optional });
+        let rules = rules(&asked, &tokens);
         let verified = verify(id_token, keys, &rules, cx.now, cx.crypto, cx.watch());
         match verified {
             Ok(identity) => {
@@ -238,4 +245,28 @@ impl Tokens {
             Err(VerifyError::Failed(error)) => Err(Unverified::Failed(error)),
         }
     }
+}
+
+/// What the id_token of these tokens is held to.
+fn rules<'a>(asked: &'a Asked, tokens: &'a TokenSet) -> IdTokenRules<'a> {
+    let tolerance = asked.client.tolerance();
+    let mut rules = IdTokenRules::new(asked.client.server().issuer(), asked.client.client_id());
+    rules.issuer_rule = tolerance.issuer_rule;
+    rules.algorithms = &tolerance.algorithms;
+    rules.trusted_audiences = &tolerance.trusted_audiences;
+    rules.nonce = match (&asked.nonce, &asked.spent) {
+        (Some(nonce), _) => NonceRule::Equal(nonce),
+        (None, None) => NonceRule::Absent,
+        // A refreshed id_token may repeat the nonce of a login that is long past (OpenID Connect Core §12.2).
+        (None, Some(_)) => NonceRule::Unchecked,
+    };
+    // A refreshed id_token must be about the same person (OpenID Connect Core §12.2). Of several tenants, the same one.
+    if let Some(person) = &asked.person {
+        rules.issuer = &person.issuer;
+        rules.subject = Some(&person.subject);
+    }
+    rules.max_age = asked.max_age.map(Duration::from_secs);
+    rules.acr_values = &asked.acr_values;
+    rules.access_token = Some(Binding { secret: tokens.access_token(), requirement: Requirement::Optional });
+    rules
 }

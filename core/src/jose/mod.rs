@@ -16,6 +16,7 @@ mod rules;
 mod tests;
 
 pub use algorithm::{KeyType, SignatureAlgorithm};
+pub(crate) use id_token::judge_unverified;
 pub use id_token::{EmailVerification, VerifiedIdToken, verify};
 pub use jws::VerifyError;
 pub use keys::{Jwk, JwkSet, SkipReason, SkippedKey};

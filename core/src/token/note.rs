@@ -57,6 +57,8 @@ pub enum Note {
     RefreshTokenEmpty,
     /// `id_token` is empty or `null`, which was taken for absent.
     IdTokenEmpty,
+    /// The id_token of a refresh could not be verified, since no key for it could be had, and was set aside.
+    IdTokenSetAside,
     /// A refresh token came with a grant that has none, and was dropped.
     RefreshTokenDropped,
     /// `interval` is `null`, which was taken for absent.
@@ -99,6 +101,7 @@ impl Note {
             Note::ScopeNull => "scope_null",
             Note::RefreshTokenEmpty => "refresh_token_empty",
             Note::IdTokenEmpty => "id_token_empty",
+            Note::IdTokenSetAside => "id_token_set_aside",
             Note::RefreshTokenDropped => "refresh_token_dropped",
             Note::IntervalNull => "interval_null",
             Note::IntervalText => "interval_text",

@@ -110,8 +110,8 @@ impl From<Rule> for RecordError {
 impl TokenSet {
     /// Writes the record to store: a flat JSON object, usually a few kilobytes.
     ///
-    /// It holds the tokens: store it where only you can read it. What is written can be read again: an answer so large that the record would be longer than [`RECORD_LIMIT`] is
-    /// stored without the members that this library does not know.
+    /// It holds the tokens: store it where only you can read it. What is written can be read again: an answer so large that
+    /// the record would be longer than [`RECORD_LIMIT`] is stored without the members that this library does not know.
     ///
     /// ```
     /// use grantflow_core::Timestamp;
@@ -127,7 +127,12 @@ impl TokenSet {
     pub fn to_record(&self) -> Secret<Vec<u8>> {
         let whole = self.record(|_, _| true);
         let fits = whole.expose().len() <= RECORD_LIMIT && Object::parse(whole.expose()).is_ok();
-        if fits { whole } else { self.record(|_, _| false) }
+        if fits { whole } else { self.to_plain_record() }
+    }
+
+    /// The record without the members that this library does not know.
+    pub(crate) fn to_plain_record(&self) -> Secret<Vec<u8>> {
+        self.record(|_, _| false)
     }
 
     fn record(&self, wanted: impl Fn(&str, &Value<'_>) -> bool) -> Secret<Vec<u8>> {

@@ -38,7 +38,11 @@ impl TokenManager {
     ) -> Result<StoreWrite, Error> {
         let version = Version::after(held.version, cx);
         let key = self.settings.0.key.clone();
-        let stored = Record { version, life, tokens: held.tokens.to_record() }.write(&key)?;
+        let mut stored = Record { version, life, tokens: held.tokens.to_record() }.write(&key)?;
+        // An answer at the limits of what can be read is beyond them inside of a record.
+        if Record::read(&stored, &key).is_err() {
+            stored = Record { version, life, tokens: held.tokens.to_plain_record() }.write(&key)?;
+        }
         Ok(StoreWrite { key, expected, stored })
     }
 

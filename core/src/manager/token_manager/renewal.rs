@@ -102,6 +102,12 @@ impl TokenManager {
             Some(old) => (old.version, old.expected),
             None => (self.forgotten, Expected::Absent),
         };
+        let tokens = match &work.held {
+            Some(old) if self.settings.0.merge_old => tokens.merged_over(&old.tokens),
+            // Whoever renews elsewhere need not send what has not changed.
+            Some(old) if matches!(self.settings.0.source, Source::Delegated) => tokens.succeeding(&old.tokens),
+            Some(_) | None => tokens,
+        };
         match self.hold(tokens, version, expected, cx) {
             Ok(held) => {
                 work.held = Some(held);
@@ -123,10 +129,7 @@ impl TokenManager {
         self.reread(work, doubt, finding)
     }
 
-    pub(super) fn delegated(&mut self, mut work: Work, tokens: TokenSet, cx: &mut Context<'_>) -> Turned {
-        let spent = work.held.as_ref().and_then(|held| held.tokens.refresh_token());
-        let tokens = tokens.keeping(spent);
-        work.repeated = true;
+    pub(super) fn delegated(&mut self, work: Work, tokens: TokenSet, cx: &mut Context<'_>) -> Turned {
         self.issued(work, tokens, GRANTED, cx)
     }
 
