@@ -3,6 +3,7 @@
 use super::super::{Arrow, EventKind, Finding, READY};
 use super::*;
 use crate::TABLES;
+use crate::machine::StateRow;
 
 /// All texts with their place: class, x, y, anchor, content.
 fn texts(svg: &str) -> Vec<(f64, f64, String, String)> {
@@ -25,7 +26,10 @@ fn every_table_is_drawn_with_all_of_its_states_and_labels_and_always_the_same() 
     for table in TABLES {
         let svg = table.svg();
         let contents: Vec<String> = texts(&svg).into_iter().map(|text| text.3).collect();
-        for row in table.states {
+        // A state that only a cancellation reaches is not drawn: those arrows are left out.
+        let edges = table.edges();
+        let drawn = |row: &&StateRow| edges.iter().any(|(from, to, _)| *from == row.id || *to == row.id);
+        for row in table.states.iter().filter(drawn) {
             assert!(contents.iter().any(|content| content == row.id.0), "{}: {}", table.machine, row.id);
         }
         let labels: usize = table.edges().iter().map(|edge| edge.2.len()).sum();
