@@ -35,6 +35,7 @@
 //! }
 //! ```
 
+mod file;
 mod memory;
 
 use std::fmt::Debug;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use grantflow_core::error::{StoreError, StoreFault};
 use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored};
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
 
 /// Keeps records under keys.

@@ -1,0 +1,307 @@
+//! What all stores that are one file do, whatever form their records have.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use grantflow_core::Secret;
+use grantflow_core::error::{StoreError, StoreFault};
+use grantflow_core::store::{Claim, Expected, Listed, RECORD_LIMIT, StoreKey, StoreWrite, Stored, Version};
+
+use super::claims;
+use super::document::{DOCUMENT_LIMIT, Document};
+use super::failed;
+use super::folder::{Access, Folder};
+use super::lock::Lock;
+use crate::{Claimed, Saved};
+
+/// How long somebody who writes waits for another one who writes. A write takes milliseconds.
+const WRITE_WAIT: Duration = Duration::from_secs(10);
+
+/// How many damaged files are put aside at most.
+const ASIDE: u32 = 100;
+
+/// The form that a record has in the file.
+pub(crate) trait Coding: fmt::Debug + Send + Sync {
+    /// Writes a record as one JSON object with a member `version`.
+    fn write(&self, key: &str, stored: &Stored) -> Result<Secret<Vec<u8>>, StoreError>;
+
+    /// Reads what was written.
+    fn read(&self, key: &str, version: Version, text: &str) -> Result<Stored, StoreError>;
+}
+
+/// Records in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Records<C> {
+    path: PathBuf,
+    access: Access,
+    coding: C,
+}
+
+/// The file that is there.
+struct Kept {
+    file: File,
+    /// Its bytes, or why they are not worth reading.
+    bytes: Result<Secret<Vec<u8>>, StoreError>,
+}
+
+impl Kept {
+    fn document(&self) -> Result<Document<'_>, StoreError> {
+        self.bytes.as_ref().map_err(Clone::clone).and_then(|bytes| Document::parse(bytes.expose()))
+    }
+}
+
+impl<C: Coding> Records<C> {
+    pub(crate) fn at(path: PathBuf, coding: C) -> Self {
+        Self { path, access: Access::Owner, coding }
+    }
+
+    pub(crate) fn shared(self) -> Self {
+        Self { access: Access::Shared, ..self }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
+        let (folder, name) = claims::place(&self.path)?;
+        let Some(folder) = Folder::open(&folder, self.access)? else { return Ok(None) };
+        let Some(kept) = self.kept(&folder, &name)? else { return Ok(None) };
+        self.record(&kept.document()?, &key.to_text())
+    }
+
+    pub(crate) fn save(&self, write: &StoreWrite) -> Result<Saved, StoreError> {
+        if write.stored.bytes.expose().len() > RECORD_LIMIT {
+            return Err(StoreError::new(StoreFault::TooLarge, "a record of more than 4 MiB"));
+        }
+        let key = write.key.to_text();
+        let text = self.coding.write(&key, &write.stored)?;
+        let text = std::str::from_utf8(text.expose())
+            .map_err(|_| StoreError::new(StoreFault::Unavailable, "a record that was written as no text"))?;
+        let (folder, name) = claims::place(&self.path)?;
+        let folder = Folder::make(&folder, self.access)?;
+        let _lock = Lock::take(&folder, &lock_of(&name), WRITE_WAIT)?;
+        let kept = self.kept(&folder, &name)?;
+        let mut damaged = false;
+        let mut forgive = |error: StoreError| match (error.fault, write.expected) {
+            (StoreFault::Corrupt, Expected::Anything) => {
+                damaged = true;
+                Ok(())
+            }
+            _ => Err(error),
+        };
+        let mut document = match kept.as_ref().map(Kept::document) {
+            None => Document::empty(),
+            Some(Ok(document)) => document,
+            Some(Err(error)) => forgive(error).map(|()| Document::empty())?,
+        };
+        let found = match self.record(&document, &key) {
+            Ok(found) => found,
+            Err(error) => forgive(error).map(|()| None)?,
+        };
+        // A save that was not known to be durable is done again.
+        let again = found.as_ref().is_some_and(|found| {
+            found.version == write.stored.version && found.bytes.matches(write.stored.bytes.expose())
+        });
+        if !again && !write.expected.allows(found.map(|found| found.version)) {
+            return Ok(Saved::Conflict);
+        }
+        self.clear(&folder, |left| is_leftover(&name, left))?;
+        if let (true, Some(kept)) = (damaged, &kept) {
+            self.put_aside(&folder, &name, &kept.file)?;
+        }
+        document.put(&key, text);
+        self.replace(&folder, &name, kept.as_ref().map(|kept| &kept.file), &document)?;
+        Ok(Saved::Done)
+    }
+
+    pub(crate) fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
+        let key = key.to_text();
+        let (folder, name) = claims::place(&self.path)?;
+        let Some(folder) = Folder::open(&folder, self.access)? else { return Ok(()) };
+        let lock_name = lock_of(&name);
+        let held = Lock::take(&folder, &lock_name, WRITE_WAIT)?;
+        let kept = self.kept(&folder, &name)?;
+        let left = match kept.as_ref().map(Kept::document) {
+            None => None,
+            Some(Ok(mut document)) => {
+                let removed = document.remove(&key);
+                if removed && !document.is_empty() {
+                    self.replace(&folder, &name, kept.as_ref().map(|kept| &kept.file), &document)?;
+                }
+                (!document.is_empty()).then_some(())
+            }
+            // The record may be in it, and cannot be taken out.
+            Some(Err(error)) if error.fault == StoreFault::Corrupt => None,
+            Some(Err(error)) => return Err(error),
+        };
+        self.clear(&folder, |other| is_leftover(&name, other) || is_aside(&name, other))?;
+        if left.is_none() {
+            folder.remove(&name)?;
+        }
+        Lock::remove(&folder, &claims::name_of(&name, &key))?;
+        if left.is_none() {
+            folder.remove(&lock_name)?;
+        }
+        folder.sync().map_err(|error| self.failed("writing", &error))?;
+        drop(held);
+        Ok(())
+    }
+
+    pub(crate) fn claim(&self, claim: &Claim) -> Result<Option<Box<dyn Claimed>>, StoreError> {
+        claims::claim(&self.path, self.access, claim)
+    }
+
+    pub(crate) fn list(&self) -> Result<Vec<Listed>, StoreError> {
+        let (folder, name) = claims::place(&self.path)?;
+        let Some(folder) = Folder::open(&folder, self.access)? else { return Ok(Vec::new()) };
+        let Some(kept) = self.kept(&folder, &name)? else { return Ok(Vec::new()) };
+        let document = kept.document()?;
+        let listed = document.keys().filter_map(|text| document.record(text).map(|record| (text, record)));
+        let listed = listed.map(|(text, record)| {
+            let key = StoreKey::from_text(text);
+            let key =
+                key.ok_or_else(|| StoreError::new(StoreFault::Corrupt, "a record under a name that is no key"))?;
+            Ok(Listed { key, version: record?.0 })
+        });
+        listed.collect()
+    }
+
+    fn record(&self, document: &Document<'_>, key: &str) -> Result<Option<Stored>, StoreError> {
+        let Some(record) = document.record(key) else { return Ok(None) };
+        let (version, text) = record?;
+        self.coding.read(key, version, text).map(Some)
+    }
+
+    fn kept(&self, folder: &Folder, name: &OsStr) -> Result<Option<Kept>, StoreError> {
+        let Some(mut file) = folder.read(name)? else { return Ok(None) };
+        let length = file.metadata().map_err(|error| self.failed("looking at", &error))?.len();
+        let Some(room) = usize::try_from(length).ok().filter(|length| *length <= DOCUMENT_LIMIT) else {
+            let why = StoreError::new(StoreFault::Corrupt, "the file is larger than 64 MiB");
+            return Ok(Some(Kept { file, bytes: Err(why) }));
+        };
+        let mut bytes = Secret::new(Vec::new());
+        read_all(&mut file, room, &mut bytes).map_err(|error| self.failed("reading", &error))?;
+        Ok(Some(Kept { file, bytes: Ok(bytes) }))
+    }
+
+    /// Puts a new file in the place of the old one.
+    fn replace(&self, folder: &Folder, name: &OsStr, old: Option<&File>, new: &Document<'_>) -> Result<(), StoreError> {
+        let bytes = new.write();
+        if bytes.expose().len() > DOCUMENT_LIMIT {
+            return Err(StoreError::new(StoreFault::TooLarge, "all records together have more than 64 MiB"));
+        }
+        let (temporary, mut file) = self.make_temporary(folder, name)?;
+        let written = old
+            .map_or(Ok(()), |old| folder.share_alike(&file, old))
+            .and_then(|()| file.write_all(bytes.expose()))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| folder.rename(&temporary, name));
+        if let Err(error) = written {
+            // If even this fails, the next one who writes removes it.
+            let _ = folder.remove(&temporary);
+            return Err(self.failed("writing", &error));
+        }
+        folder.sync().map_err(|error| self.failed("writing the folder of", &error))
+    }
+
+    fn make_temporary(&self, folder: &Folder, name: &OsStr) -> Result<(OsString, File), StoreError> {
+        loop {
+            // Each state is seeded anew from the system's random source.
+            let temporary = temporary_of(name, RandomState::new().hash_one(std::process::id()));
+            match folder.make_new(&temporary) {
+                Ok(file) => return Ok((temporary, file)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(self.failed("making a new file beside", &error)),
+            }
+        }
+    }
+
+    /// Copies a damaged file. The original stays until it is replaced, so that there is always one.
+    fn put_aside(&self, folder: &Folder, name: &OsStr, mut damaged: &File) -> Result<(), StoreError> {
+        for number in 1..=ASIDE {
+            let aside = aside_of(name, number);
+            let mut copy = match folder.make_new(&aside) {
+                Ok(copy) => copy,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(self.failed("putting aside", &error)),
+            };
+            let copied = damaged
+                .rewind()
+                .and_then(|()| io::copy(&mut damaged, &mut copy))
+                .and_then(|_| copy.sync_all())
+                .and_then(|()| folder.sync());
+            if let Err(error) = copied {
+                let _ = folder.remove(&aside);
+                return Err(self.failed("putting aside", &error));
+            }
+            return Ok(());
+        }
+        Err(StoreError::new(StoreFault::Full, format!("{} damaged files are kept already", ASIDE)))
+    }
+
+    /// Removes those of our files that are not the main one.
+    fn clear(&self, folder: &Folder, which: impl Fn(&OsStr) -> bool) -> Result<(), StoreError> {
+        let names = folder.names().map_err(|error| self.failed("looking beside", &error))?;
+        names.iter().filter(|name| which(name)).try_for_each(|name| folder.remove(name))
+    }
+
+    fn failed(&self, doing: &str, error: &io::Error) -> StoreError {
+        failed(doing, &self.path, error)
+    }
+}
+
+/// Reads a file into room for all of it, so that no half-grown copy is left behind unwiped.
+fn read_all(file: &mut File, room: usize, into: &mut Secret<Vec<u8>>) -> io::Result<()> {
+    let mut bytes = vec![0; room];
+    let mut filled = 0;
+    let read = loop {
+        let Some(free) = bytes.get_mut(filled..).filter(|free| !free.is_empty()) else { break Ok(()) };
+        match file.read(free) {
+            Ok(0) => break Ok(()),
+            Ok(read) => filled = filled.saturating_add(read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    bytes.truncate(filled);
+    *into = Secret::new(bytes);
+    read
+}
+
+fn lock_of(name: &OsStr) -> OsString {
+    let mut lock = name.to_owned();
+    lock.push(".lock");
+    lock
+}
+
+fn temporary_of(name: &OsStr, number: u64) -> OsString {
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{number:016x}.tmp"));
+    temporary
+}
+
+fn aside_of(name: &OsStr, number: u32) -> OsString {
+    let mut aside = name.to_owned();
+    aside.push(format!(".corrupt-{number}"));
+    aside
+}
+
+/// Whether a file is one that a save has left behind when it was killed.
+fn is_leftover(name: &OsStr, other: &OsStr) -> bool {
+    let middle =
+        other.as_encoded_bytes().strip_prefix(b".").and_then(|rest| rest.strip_prefix(name.as_encoded_bytes()));
+    let number = middle.and_then(|rest| rest.strip_prefix(b".")).and_then(|rest| rest.strip_suffix(b".tmp"));
+    number.is_some_and(|number| number.len() == 16 && number.iter().all(|byte| b"0123456789abcdef".contains(byte)))
+}
+
+/// Whether a file is a damaged one that was put aside.
+fn is_aside(name: &OsStr, other: &OsStr) -> bool {
+    (1..=ASIDE).any(|number| other == aside_of(name, number))
+}
