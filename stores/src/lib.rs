@@ -35,6 +35,8 @@
 //! }
 //! ```
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod file;
 mod memory;
 
