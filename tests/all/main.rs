@@ -10,6 +10,7 @@ mod dpop;
 mod endpoints;
 mod faults;
 mod fixtures;
+mod hooks;
 mod keys;
 mod launching;
 mod machines;

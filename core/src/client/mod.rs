@@ -4,22 +4,28 @@
 
 mod assertion;
 mod authentication;
+mod hook;
 mod proof;
 
 pub use authentication::{Authentication, AuthenticationMethod, Credentials};
+pub use hook::{Hook, HookFlaw, HookPoint, HookedRequest};
 pub use proof::ProofKey;
 
 pub(crate) use assertion::ClientAssertion;
 pub(crate) use authentication::Method;
+pub(crate) use hook::{Hooked, Hooks, has_changed};
 pub(crate) use proof::Proof;
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use http::HeaderValue;
 
 use crate::error::{ConfigError, Endpoint, Error};
 use crate::jose::{IssuerRule, SignatureAlgorithm};
 use crate::server::{EndpointUrl, ServerMetadata};
-use crate::token::Leniency;
 use crate::token::answer::{self, Separator, WiderScope};
+use crate::token::{Leniency, Scopes};
 
 /// A client of one authorization server. Cloning is cheap.
 ///
@@ -45,7 +51,23 @@ struct Settings {
     method: Method,
     proof_key: Option<ProofKey>,
     tolerance: Tolerance,
+    hooks: Hooks,
+    dialect: Dialect,
 }
+
+/// How a client speaks, where servers differ from the standards.
+#[derive(Clone, Debug)]
+struct Dialect {
+    /// What the server calls `client_id`.
+    id_parameter: &'static str,
+    /// What stands between two scopes of a request.
+    separator: Separator,
+    /// What every request says of the program that sends it.
+    user_agent: Option<HeaderValue>,
+}
+
+/// What is said of the program unless it says otherwise. A static value: copying it costs nothing.
+static USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("grantflow/", env!("CARGO_PKG_VERSION")));
 
 /// What a client accepts beyond the plain rules.
 #[derive(Clone, Debug)]
@@ -70,6 +92,9 @@ pub struct ClientBuilder {
     authentication: Authentication,
     proof_key: Option<ProofKey>,
     tolerance: Tolerance,
+    hooks: Hooks,
+    dialect: Dialect,
+    user_agent: Option<String>,
 }
 
 impl Client {
@@ -90,6 +115,13 @@ impl Client {
                 trusted_audiences: Vec::new(),
                 issuer_rule: IssuerRule::Exact,
             },
+            hooks: Hooks::default(),
+            dialect: Dialect {
+                id_parameter: "client_id",
+                separator: Separator::Space,
+                user_agent: Some(default_user_agent()),
+            },
+            user_agent: None,
         }
     }
 
@@ -123,6 +155,28 @@ impl Client {
 
     pub(crate) fn tolerance(&self) -> &Tolerance {
         &self.0.tolerance
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.0.hooks
+    }
+
+    /// What the server calls `client_id`.
+    pub(crate) fn id_parameter(&self) -> &'static str {
+        self.0.dialect.id_parameter
+    }
+
+    /// What requests say of the program, if anything.
+    pub(crate) fn user_agent(&self) -> Option<HeaderValue> {
+        self.0.dialect.user_agent.clone()
+    }
+
+    /// Scopes as this server wants them written in a request.
+    pub(crate) fn written<'a>(&self, scopes: &'a Scopes) -> Cow<'a, str> {
+        match self.0.dialect.separator {
+            Separator::Space => Cow::Borrowed(scopes.as_str()),
+            Separator::SpaceOrComma => Cow::Owned(scopes.as_str().replace(' ', ",")),
+        }
     }
 
     pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Result<&EndpointUrl, Error> {
@@ -173,6 +227,39 @@ impl ClientBuilder {
         self
     }
 
+    /// Writes a comma between the scopes of a request, and reads one in answers. For servers that are known to want it.
+    pub fn join_scopes_with_comma(mut self) -> Self {
+        self.dialect.separator = Separator::SpaceOrComma;
+        self.comma_separated_scopes()
+    }
+
+    /// Names the parameter that carries the client's identifier, for a server that calls it otherwise than `client_id`.
+    pub fn client_id_parameter(mut self, name: &'static str) -> Self {
+        self.dialect.id_parameter = name;
+        self
+    }
+
+    /// Adds a hook. At each point, hooks run in the order in which they were added.
+    pub fn hook(mut self, hook: Hook) -> Self {
+        self.hooks.add(hook);
+        self
+    }
+
+    /// Sets what every request says of the program that sends it. The default is `grantflow/` and the version.
+    ///
+    /// Requests that are made without a client, such as discovery's, have the default.
+    pub fn user_agent(mut self, product: &str) -> Self {
+        self.user_agent = Some(product.to_owned());
+        self
+    }
+
+    /// Sends no `User-Agent`.
+    pub fn no_user_agent(mut self) -> Self {
+        self.user_agent = None;
+        self.dialect.user_agent = None;
+        self
+    }
+
     /// Accepts a bearer token although a proof was sent: the token is then not bound to the key.
     pub fn dangerous_accept_bearer_for_proof(mut self) -> Self {
         self.tolerance.proof = answer::Proof::SentBearerAllowed;
@@ -202,7 +289,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`ConfigError`]: the client id is empty or unprintable, a secret is empty, the server supports none of the
-    /// ways to authenticate, no algorithm is allowed.
+    /// ways to authenticate, no algorithm is allowed, the user agent cannot be put into a header.
     pub fn build(self) -> Result<Client, Error> {
         let visible = |text: &str| text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
         if self.client_id.is_empty() || !visible(&self.client_id) {
@@ -212,6 +299,11 @@ impl ClientBuilder {
         if self.tolerance.algorithms.is_empty() {
             return Err(ConfigError::Missing("id_token_algorithms").into());
         }
+        let mut dialect = self.dialect;
+        if let Some(product) = &self.user_agent {
+            let invalid = |_| ConfigError::Invalid { setting: "user_agent", why: "cannot be put into a header" };
+            dialect.user_agent = Some(HeaderValue::from_str(product).map_err(invalid)?);
+        }
         let method = self.authentication.resolve(&self.client_id, &self.server)?;
         Ok(Client(Arc::new(Settings {
             server: self.server,
@@ -219,6 +311,13 @@ impl ClientBuilder {
             method,
             proof_key: self.proof_key,
             tolerance: self.tolerance,
+            hooks: self.hooks,
+            dialect,
         })))
     }
+}
+
+/// What requests say of the program that sends them, unless it says otherwise.
+pub(crate) fn default_user_agent() -> HeaderValue {
+    USER_AGENT.clone()
 }

@@ -8,13 +8,15 @@
 //! honour `Retry-After`; an unknown delivery is retried for requests that change nothing. Every attempt is signed anew.
 //! Redirects are never followed.
 
+mod amended;
+
 use core::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method as HttpMethod, StatusCode};
 
 use crate::Secret;
-use crate::client::{Client, ClientAssertion, Credentials, Method, Proof};
+use crate::client::{Client, ClientAssertion, Credentials, Hooked, Method, Proof, default_user_agent};
 use crate::error::{
     ConfigError, Delivery, Endpoint, Error, Expired, SendFailure, TransportError, TransportKind, UrlFlaw,
 };
@@ -28,6 +30,7 @@ use crate::machine::{
 };
 use crate::server::EndpointUrl;
 use crate::time::Timestamp;
+use amended::{Before, mark_added};
 
 const SIGNING_ASSERTION: StateId = StateId("SigningAssertion");
 const SIGNING_PROOF: StateId = StateId("SigningProof");
@@ -118,6 +121,7 @@ pub(crate) struct Plan {
     target: EndpointUrl,
     credentials: Attached,
     accept: &'static str,
+    user_agent: Option<HeaderValue>,
     form: Form,
     limit: usize,
     retries: Retries,
@@ -152,6 +156,7 @@ impl Plan {
             target,
             credentials: Attached::Client(client.clone()),
             accept: "application/json",
+            user_agent: client.user_agent(),
             form,
             limit: ANSWER_LIMIT,
             retries: Retries::Bounded,
@@ -171,6 +176,7 @@ impl Plan {
             target,
             credentials: Attached::Nothing,
             accept: "application/json",
+            user_agent: Some(default_user_agent()),
             form: Form::new(),
             limit: DOCUMENT_LIMIT,
             retries: Retries::Bounded,
@@ -188,6 +194,13 @@ impl Plan {
                 Method::Assertion { key_id, algorithm } => Some((client, key_id, *algorithm)),
                 Method::None | Method::Basic(..) | Method::Post(_) | Method::Custom(_) => None,
             },
+            Attached::Nothing | Attached::Bearer(_) => None,
+        }
+    }
+
+    fn client(&self) -> Option<&Client> {
+        match &self.credentials {
+            Attached::Client(client) => Some(client),
             Attached::Nothing | Attached::Bearer(_) => None,
         }
     }
@@ -224,8 +237,12 @@ struct Attempt {
     started: Timestamp,
     retried: u32,
     nonce_answered: bool,
+    /// The request as the client's hooks have left it, if there are any.
+    hooked: Option<Box<Hooked>>,
     assertion: Option<Secret>,
     proof: Option<Secret>,
+    /// What an authentication method of the client's own put in.
+    custom: Vec<Secret>,
 }
 
 type Turned = Turn<http::Response<Body>>;
@@ -247,6 +264,10 @@ impl Exchange {
     /// Begins an attempt: signs what must be signed, then sends.
     fn begin(&mut self, mut attempt: Box<Attempt>, cx: &mut Context<'_>, findings: [Finding; 3]) -> Turned {
         let [assertion, proof, plain] = findings;
+        attempt.hooked = match attempt.plan.hooked() {
+            Ok(hooked) => hooked,
+            Err(error) => return Turn::Ended(UNREADY, error),
+        };
         attempt.assertion = None;
         attempt.proof = None;
         let Some((client, key_id, algorithm)) = attempt.plan.assertion_key() else {
@@ -266,7 +287,7 @@ impl Exchange {
         let Some(key) = attempt.plan.proof_key() else {
             return self.send(attempt, plain);
         };
-        match Proof::new(key, &attempt.plan.method, &attempt.plan.target.url, cx) {
+        match Proof::new(key, &attempt.plan.method, &attempt.target().url, cx) {
             Ok(unsigned) => {
                 let effect = Effect::Sign(unsigned.0.request(key.key_id(), key.algorithm()));
                 self.state = State::SigningProof(attempt, unsigned);
@@ -276,7 +297,7 @@ impl Exchange {
         }
     }
 
-    fn send(&mut self, attempt: Box<Attempt>, finding: Finding) -> Turned {
+    fn send(&mut self, mut attempt: Box<Attempt>, finding: Finding) -> Turned {
         match attempt.request() {
             Ok(outgoing) => {
                 self.state = State::Sending(attempt);
@@ -286,16 +307,18 @@ impl Exchange {
         }
     }
 
-    fn received(
-        &mut self,
-        mut attempt: Box<Attempt>,
-        mut response: http::Response<Body>,
-        cx: &mut Context<'_>,
-    ) -> Turned {
+    fn received(&mut self, mut attempt: Box<Attempt>, response: http::Response<Body>, cx: &mut Context<'_>) -> Turned {
+        let too_large = SendFailure { delivery: Delivery::Unknown, kind: TransportKind::TooLarge };
         if response.body().len() > attempt.plan.limit {
-            let failure = SendFailure { delivery: Delivery::Unknown, kind: TransportKind::TooLarge };
-            return Turn::Ended(MALFORMED, attempt.broken(failure));
+            return Turn::Ended(MALFORMED, attempt.broken(too_large));
         }
+        let mut response = match attempt.plan.mapped(response) {
+            Ok(response) if response.body().len() > attempt.plan.limit => {
+                return Turn::Ended(MALFORMED, attempt.broken(too_large));
+            }
+            Ok(response) => response,
+            Err(error) => return Turn::Ended(UNREADY, error),
+        };
         attempt.keep_nonce(&response, cx);
         if attempt.plan.proof_key().is_some() && !attempt.nonce_answered && demands_nonce(&response) {
             attempt.nonce_answered = true;
@@ -399,7 +422,16 @@ impl Transitions for Exchange {
 
 impl Attempt {
     fn new(plan: Plan, started: Timestamp) -> Self {
-        Self { plan, started, retried: 0, nonce_answered: false, assertion: None, proof: None }
+        Self {
+            plan,
+            started,
+            retried: 0,
+            nonce_answered: false,
+            hooked: None,
+            assertion: None,
+            proof: None,
+            custom: Vec::new(),
+        }
     }
 
     /// When to try again, if at all. Without a word from the server: 0.5 s, 1 s, 2 s, each with as much again at random.
@@ -417,7 +449,7 @@ impl Attempt {
         Ok((until.since(self.started) <= RETRY_BUDGET && until > cx.now).then_some(until))
     }
 
-    /// The secrets of the request, as far as they are ours: a custom method's own are not known here.
+    /// The secrets of the request, with all that hooks and an authentication method of the client's own have added.
     fn sent(&self) -> Sent {
         const FIELDS: [&str; 5] = ["code", "code_verifier", "refresh_token", "device_code", "token"];
         let fields = FIELDS.iter().flat_map(|name| self.plan.form.all(name));
@@ -430,7 +462,13 @@ impl Attempt {
                 Method::None | Method::Assertion { .. } | Method::Custom(_) => None,
             },
         };
-        Sent::new(fields.chain(made).chain(credential).map(Secret::duplicate))
+        let known = fields.chain(made).chain(credential).chain(&self.custom).map(Secret::duplicate);
+        let added = self.hooked.as_ref().zip(self.plan.client()).map(|(hooked, client)| {
+            let (url, headers, form) = (&self.plan.target.url, &self.plan.headers(), &self.plan.form);
+            let before = Before { url, headers, form };
+            before.added(&hooked.target.url, &hooked.headers, &hooked.form, client.client_id())
+        });
+        Sent::new(known.chain(added.into_iter().flatten()))
     }
 
     fn broken(&self, failure: SendFailure) -> Error {
@@ -453,38 +491,40 @@ impl Attempt {
         }
     }
 
-    fn request(&self) -> Result<Outgoing, Error> {
+    fn request(&mut self) -> Result<Outgoing, Error> {
+        let (mut headers, mut form) = self.bare();
         let plan = &self.plan;
-        let mut headers = HeaderMap::with_capacity(4);
-        headers.insert(ACCEPT, HeaderValue::from_static(plan.accept));
-        let mut form = plan.form.duplicate();
-        let mut uri = plan.target.uri.clone();
+        let mut uri = self.target().uri.clone();
         match &plan.credentials {
             Attached::Nothing => {}
             Attached::Bearer(token) => {
                 headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose()))?);
             }
             Attached::Client(client) => match client.method() {
-                Method::None => form.push("client_id", client.client_id()),
+                Method::None => form.push(client.id_parameter(), client.client_id()),
                 Method::Basic(value, _) => {
                     headers.insert(AUTHORIZATION, value.clone());
                 }
                 Method::Post(secret) => {
-                    form.push("client_id", client.client_id());
+                    form.push(client.id_parameter(), client.client_id());
                     form.push("client_secret", secret.expose().as_str());
                 }
                 Method::Assertion { .. } => {
                     let assertion = self.assertion.as_ref().ok_or(Error::Bug("no assertion was made"))?;
-                    form.push("client_id", client.client_id());
+                    form.push(client.id_parameter(), client.client_id());
                     form.push("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
                     form.push("client_assertion", assertion.expose().as_str());
                 }
                 Method::Custom(method) => {
-                    let url = plan.target.url.clone();
-                    let mut parts = Credentials { client_id: client.client_id().to_owned(), url, headers, form };
+                    let (url, client_id) = (self.target().url.clone(), client.client_id().to_owned());
+                    let (bare, bare_form) = (headers.clone(), form.duplicate());
+                    let mut parts = Credentials { client_id, url, headers, form };
                     method.apply(&mut parts)?;
                     uri = self.judge(&parts.url)?;
+                    let before = Before { url: &self.target().url, headers: &bare, form: &bare_form };
+                    self.custom = before.added(&parts.url, &parts.headers, &parts.form, client.client_id());
                     headers = parts.headers;
+                    mark_added(&bare, &mut headers);
                     form = parts.form;
                 }
             },
@@ -502,7 +542,7 @@ impl Attempt {
         *request.method_mut() = plan.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        Ok(Outgoing { request, max_body: plan.limit, timeout: TIMEOUT, reach: plan.target.reach })
+        Ok(Outgoing { request, max_body: plan.limit, timeout: TIMEOUT, reach: self.plan.target.reach })
     }
 
     /// A custom method may change the URL, but not send credentials to another origin.

@@ -43,7 +43,7 @@ impl Jwks {
     /// [`ConfigError::EndpointMissing`](crate::error::ConfigError::EndpointMissing) when the metadata names no `jwks_uri`.
     pub fn new(client: &Client) -> Result<Self, Error> {
         let target = client.endpoint(Endpoint::Keys)?.clone();
-        Ok(Self(Single::new(Plan::get(Endpoint::Keys, target), client.clone())))
+        Ok(Self(Single::new(Plan::get(Endpoint::Keys, target).on_behalf_of(client), client.clone())))
     }
 }
 

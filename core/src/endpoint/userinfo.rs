@@ -79,7 +79,7 @@ impl UserInfo {
     /// [`ConfigError::EndpointMissing`](crate::error::ConfigError::EndpointMissing) when the server has no UserInfo endpoint.
     pub fn new(client: &Client, access_token: &Secret, subject: &str) -> Result<Self, Error> {
         let target = client.endpoint(Endpoint::UserInfo)?.clone();
-        let plan = Plan::get_as_bearer(Endpoint::UserInfo, target, access_token.duplicate());
+        let plan = Plan::get_as_bearer(Endpoint::UserInfo, target, access_token.duplicate()).on_behalf_of(client);
         Ok(Self(Single::new(plan, subject.to_owned())))
     }
 }

@@ -91,6 +91,9 @@ impl fmt::Display for ConfigError {
             ConfigError::AuthenticationUnknown(name) => write!(f, "there is no client authentication named `{name}`"),
             ConfigError::PkceUnsupported => f.write_str("the server supports PKCE, but not with S256"),
             ConfigError::ReservedParameter(name) => write!(f, "the parameter `{name}` is the engine's own"),
+            ConfigError::HookOverstepped { point, flaw } => write!(f, "a hook at {point} {flaw}"),
+            ConfigError::ProviderUnknown(name) => write!(f, "there is no provider named `{name}`"),
+            ConfigError::ProviderAmbiguous => f.write_str("there are several providers: name one"),
             ConfigError::SnapshotForeign => {
                 f.write_str("the snapshot belongs to another client, server or redirect URI")
             }
@@ -115,6 +118,17 @@ impl fmt::Display for UrlFlaw {
             UrlFlaw::PrivateAddress => "a private or special address that only the server's metadata names",
             UrlFlaw::TooLong => "too long",
         })
+    }
+}
+
+impl fmt::Display for HookFlaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HookFlaw::Origin => f.write_str("sent the request to another origin"),
+            HookFlaw::Url(flaw) => write!(f, "made a URL that may not be called: {flaw}"),
+            HookFlaw::Header(name) => write!(f, "touched the header `{name}`"),
+            HookFlaw::Parameter(name) => write!(f, "touched the parameter `{name}`"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod display;
 
 use core::time::Duration;
 
+use crate::client::{HookFlaw, HookPoint};
 use crate::machine::EventKind;
 use crate::time::Timestamp;
 use crate::token::RecordError;
@@ -122,6 +123,17 @@ pub enum ConfigError {
     PkceUnsupported,
     /// An extra parameter would replace one of the engine's own.
     ReservedParameter(String),
+    /// A hook of the client did what no hook may do. Nothing was sent.
+    HookOverstepped {
+        /// Where the hook runs.
+        point: HookPoint,
+        /// What it did.
+        flaw: HookFlaw,
+    },
+    /// There is no provider of this name.
+    ProviderUnknown(String),
+    /// There are several providers, and none was named.
+    ProviderAmbiguous,
     /// A snapshot belongs to another client, server or redirect URI.
     SnapshotForeign,
     /// A snapshot cannot be read: damaged, or of another kind or version.

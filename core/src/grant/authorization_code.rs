@@ -423,10 +423,10 @@ impl Awaiting {
         {
             let mut query = url.query_pairs_mut();
             query.append_pair("response_type", "code");
-            query.append_pair("client_id", self.client.client_id());
+            query.append_pair(self.client.id_parameter(), self.client.client_id());
             query.append_pair("redirect_uri", &request.redirect_uri);
             if !self.scopes.is_empty() {
-                query.append_pair("scope", self.scopes.as_str());
+                query.append_pair("scope", &self.client.written(&self.scopes));
             }
             query.append_pair("state", self.state.expose());
             if let Some(nonce) = &self.nonce {

@@ -54,7 +54,7 @@ impl ClientCredentials {
         let mut form = Form::new();
         form.push("grant_type", "client_credentials");
         if !scopes.is_empty() {
-            form.push("scope", scopes.as_str());
+            form.push("scope", client.written(&scopes).as_ref());
         }
         extras.write_to(&mut form);
         let plan = Plan::post(client, Endpoint::Token, form)?.with_retries(retries);

@@ -147,10 +147,10 @@ impl Device {
         let mut form = Form::new();
         // RFC 8628 §3.1 wants client_id here even beside client authentication by header.
         if client.authentication_method() == "client_secret_basic" {
-            form.push("client_id", client.client_id());
+            form.push(client.id_parameter(), client.client_id());
         }
         if !scopes.is_empty() {
-            form.push("scope", scopes.as_str());
+            form.push("scope", client.written(&scopes).as_ref());
         }
         extras.write_to(&mut form);
         let plan = Plan::post(client, Endpoint::DeviceAuthorization, form)?;

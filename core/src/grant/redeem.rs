@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::Asked;
 use super::asked::IdTokenDemand;
+use crate::client::has_changed;
 use crate::endpoint::exchange::{Exchange, Plan};
 use crate::endpoint::jwks::Jwks;
 use crate::endpoint::nested::{self, BROKEN, Forwarded};
@@ -106,6 +107,9 @@ pub(crate) fn parsed(asked: &Asked, response: &http::Response<Body>, cx: &Contex
         },
     };
     let mut tokens = answer::parse(response, &expectation, cx.now, Endpoint::Token)?;
+    if has_changed(response) {
+        tokens.notes.push(Note::Hooked);
+    }
     tokens.resources.clone_from(&asked.resources);
     tokens.person.clone_from(&asked.person);
     Ok(tokens.keeping(asked.spent.as_ref()))

@@ -154,7 +154,7 @@ impl Refresh {
         form.push("grant_type", "refresh_token");
         form.push("refresh_token", request.refresh_token.expose().as_str());
         if let Some(scopes) = &request.narrowed {
-            form.push("scope", scopes.as_str());
+            form.push("scope", client.written(scopes).as_ref());
         }
         for resource in &request.resources {
             form.push("resource", resource.as_str());

@@ -164,7 +164,8 @@ impl fmt::Display for EffectKind {
 }
 
 /// A request and the bounds within which to send it. A driver never follows a redirect.
-#[derive(Debug)]
+///
+/// `Debug` shows no query: some servers want a credential in it.
 pub struct Outgoing {
     /// The request, its URL already judged by the URL policy.
     pub request: http::Request<Body>,
@@ -174,6 +175,24 @@ pub struct Outgoing {
     pub timeout: Duration,
     /// Which addresses the host may resolve to, checked when connecting.
     pub reach: Reach,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let uri = self.request.uri();
+        let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
+        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let query = if uri.query().is_some() { "?.." } else { "" };
+        f.debug_struct("Outgoing")
+            .field("method", self.request.method())
+            .field("url", &format_args!("{scheme}://{host}{port}{}{query}", uri.path()))
+            .field("headers", self.request.headers())
+            .field("body", self.request.body())
+            .field("max_body", &self.max_body)
+            .field("timeout", &self.timeout)
+            .field("reach", &self.reach)
+            .finish()
+    }
 }
 
 /// A person is to be sent to the authorization endpoint.

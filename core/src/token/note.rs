@@ -77,6 +77,8 @@ pub enum Note {
     VerificationUriNotOpenable,
     /// `verification_uri_complete` may not be opened or is of another host; it was dropped.
     VerificationUriCompleteDropped,
+    /// A hook of the client has changed the answer before it was read.
+    Hooked,
 }
 
 impl Note {
@@ -111,6 +113,7 @@ impl Note {
             Note::VerificationUrl => "verification_url",
             Note::VerificationUriNotOpenable => "verification_uri_not_openable",
             Note::VerificationUriCompleteDropped => "verification_uri_complete_dropped",
+            Note::Hooked => "hooked",
         }
     }
 }
