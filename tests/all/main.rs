@@ -15,6 +15,7 @@ mod keys;
 mod launching;
 mod machines;
 mod pkce;
+mod profiles;
 mod purity;
 mod replay;
 mod runners;

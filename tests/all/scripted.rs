@@ -549,6 +549,12 @@ impl<M: Machine + Debug> Run<M> {
         self.looked_at = true;
     }
 
+    /// The URLs of all requests that were made, for a test that says elsewhere what they are.
+    pub fn all_sent(&mut self) -> Vec<String> {
+        self.looked_at = true;
+        self.requests.iter().map(|view| view.url.clone()).collect()
+    }
+
     /// The last request.
     #[track_caller]
     pub fn last(&self) -> &View {

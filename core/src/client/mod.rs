@@ -5,10 +5,12 @@
 mod assertion;
 mod authentication;
 mod hook;
+mod profile;
 mod proof;
 
 pub use authentication::{Authentication, AuthenticationMethod, Credentials};
 pub use hook::{Hook, HookFlaw, HookPoint, HookedRequest};
+pub use profile::Profile;
 pub use proof::ProofKey;
 
 pub(crate) use assertion::ClientAssertion;

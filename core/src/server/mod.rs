@@ -103,6 +103,32 @@ impl ServerMetadata {
         self
     }
 
+    /// Says what the server supports, by a list that its metadata would have: `token_endpoint_auth_methods_supported`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when no flow looks at a list of this name.
+    pub fn with_list(mut self, member: &str, names: &[&str]) -> Result<Self, Error> {
+        let invalid = ConfigError::Invalid { setting: "metadata", why: "no flow looks at a list of this name" };
+        let member = *LISTS.iter().find(|known| **known == member).ok_or(invalid)?;
+        self.lists.retain(|(known, _)| *known != member);
+        self.lists.push((member, names.iter().map(|name| (*name).to_owned()).collect()));
+        Ok(self)
+    }
+
+    /// Names the issuer as a template for those of its tenants, with `{tenantid}` in it, as Microsoft Entra does. Goes
+    /// with [`IssuerRule::TenantTemplate`](crate::jose::IssuerRule::TenantTemplate) of the client.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] unless the issuer so far is what the template makes of one tenant, or group of them.
+    pub fn with_tenant_template(mut self, template: &str) -> Result<Self, Error> {
+        if !IssuerMatch::TenantTemplate.accepts(&self.issuer, template) {
+            let why = "the template is not one of this issuer";
+            return Err(ConfigError::Invalid { setting: "issuer template", why }.into());
+        }
+        template.clone_into(&mut self.issuer);
+        Ok(self)
+    }
+
     /// Reads a metadata document that was fetched for `issuer`.
     ///
     /// # Errors

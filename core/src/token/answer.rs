@@ -291,7 +291,7 @@ pub(super) fn object(response: &Response<Body>) -> Option<Object> {
 }
 
 /// Reads a form as the object of strings that it means.
-fn form_object(body: &[u8]) -> Result<Object, Rule> {
+pub(crate) fn form_object(body: &[u8]) -> Result<Object, Rule> {
     let form = Form::parse(body, usize::MAX).map_err(|_| Rule::Form)?;
     let members: Vec<_> = form.iter().map(|(name, value)| (name, value.expose().as_str())).collect();
     Object::of_strings(&members).map_err(|error| match error.flaw {

@@ -37,6 +37,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Reads a value from the text that the parser has accepted for it.
+    pub(crate) fn of_written(text: &'a str) -> Self {
+        Self::of(text, true)
+    }
+
     /// The string, if it is one.
     pub fn into_string(self) -> Option<Cow<'a, str>> {
         match self {
@@ -194,6 +199,15 @@ impl<'a> Nested<'a> {
             let name = next(&mut rest)?;
             let value = next(&mut rest)?;
             Some((unescape(inner(name)), Value::of(value, true)))
+        })
+    }
+
+    /// Goes through the members, the values as they are written.
+    pub(crate) fn written(self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
+        let mut rest = inner(self.0);
+        core::iter::from_fn(move || {
+            let name = next(&mut rest)?;
+            Some((unescape(inner(name)), next(&mut rest)?))
         })
     }
 
