@@ -1,7 +1,7 @@
-//! Provider profiles: answers as the providers give them, and what a client makes of them (rows L-51, answers 35).
+//! Provider profiles: answers as the providers give them, and what a client makes of them (rows L-51, H-26, answers 35).
 
 use grantflow_core::Secret;
-use grantflow_core::client::{Client, Hook, Profile};
+use grantflow_core::client::{Client, Hook, Profile, Registry};
 use grantflow_core::error::{ConfigError, Error, SecurityError};
 use grantflow_core::grant::refresh::RefreshRequest;
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, Device, Extras, Refresh};
@@ -594,4 +594,29 @@ fn a_profile_can_be_found_read_and_built() {
         builder(json!({})).client_id_parameter("app").issuer_rule(IssuerRule::TrailingSlash).profile(&Profile::GITHUB);
     let run = waiting(&client.build().unwrap(), "");
     assert_eq!(run.parameter("app").as_deref(), Some(CLIENT_ID));
+}
+
+#[test]
+fn h_26_clients_are_found_by_name_and_the_only_one_without() {
+    let mut registry = Registry::new();
+    assert_eq!(registry.only().unwrap_err(), Error::Config(ConfigError::Missing("provider")));
+    registry.insert("github", client_of(&Profile::GITHUB)).unwrap();
+    assert_eq!(registry.only().unwrap().0, "github");
+    assert_eq!(registry.choose(None).unwrap().1.server().issuer(), "https://github.com/login/oauth");
+    let taken = registry.insert("github", client_of(&Profile::SLACK)).unwrap_err();
+    assert!(matches!(taken, Error::Config(ConfigError::Invalid { setting: "provider name", .. })), "{taken}");
+    assert!(registry.insert("", client_of(&Profile::SLACK)).is_err());
+    assert_eq!(registry.get("github").unwrap().server().issuer(), "https://github.com/login/oauth", "not overwritten");
+    registry.insert("slack", client_of(&Profile::SLACK)).unwrap();
+    assert_eq!(registry.only().unwrap_err(), Error::Config(ConfigError::ProviderAmbiguous));
+    assert_eq!(registry.choose(None).unwrap_err(), Error::Config(ConfigError::ProviderAmbiguous));
+    assert_eq!(registry.choose(Some("slack")).unwrap().0, "slack");
+    for unknown in [registry.get("gitlab").unwrap_err(), registry.choose(Some("gitlab")).unwrap_err()] {
+        assert_eq!(unknown, Error::Config(ConfigError::ProviderUnknown("gitlab".to_owned())));
+    }
+    let replaced = registry.replace("github", client_of(&Profile::TWITCH)).unwrap();
+    assert_eq!(replaced.server().issuer(), "https://github.com/login/oauth");
+    assert_eq!(registry.get("github").unwrap().server().issuer(), "https://id.twitch.tv/oauth2");
+    assert!(registry.replace("gitlab", client_of(&Profile::TWITCH)).is_err());
+    assert_eq!(registry.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["github", "slack"]);
 }

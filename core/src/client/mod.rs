@@ -7,11 +7,13 @@ mod authentication;
 mod hook;
 mod profile;
 mod proof;
+mod registry;
 
 pub use authentication::{Authentication, AuthenticationMethod, Credentials};
 pub use hook::{Hook, HookFlaw, HookPoint, HookedRequest};
 pub use profile::Profile;
 pub use proof::ProofKey;
+pub use registry::Registry;
 
 pub(crate) use assertion::ClientAssertion;
 pub(crate) use authentication::Method;
