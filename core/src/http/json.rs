@@ -199,12 +199,6 @@ impl Object {
         Ok(Self { members: parser::members(text.expose())?, text })
     }
 
-    /// Goes through the members, the values as they are written.
-    pub(crate) fn written(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
-        let text = self.expose();
-        self.members.iter().map(move |member| (member.name(text), member.value.of(text)))
-    }
-
     /// Finds a member by its name.
     pub fn get(&self, name: &str) -> Option<Value<'_>> {
         let text = self.expose();

@@ -102,7 +102,13 @@ impl Written<'_> {
 
 impl<'a> Members<'a> {
     fn of(object: &'a Object) -> Self {
-        Self(object.written().map(|(name, value)| (name, Written::There(value))).collect())
+        Self(
+            object
+                .members()
+                .zip(object.written())
+                .map(|((name, _), (_, value))| (name, Written::There(value)))
+                .collect(),
+        )
     }
 
     /// The answer as a whole again; `None` if that would be no object.
