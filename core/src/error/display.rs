@@ -22,6 +22,7 @@ impl fmt::Display for Error {
             Error::Cancelled => f.write_str("cancelled"),
             Error::Provider(ProviderError::Random) => f.write_str("the random source gave nothing"),
             Error::Provider(ProviderError::KeyUnavailable) => f.write_str("the signing key is not available"),
+            Error::Provider(ProviderError::Interrupted) => f.write_str("whoever did the work is gone; ask again"),
             Error::Store(error) => write!(f, "token store: {error}"),
             Error::LoginNeeded(why) => write!(f, "a login is needed: {why}"),
             Error::Bug(what) => write!(f, "this is a bug in grantflow, please report it: {what}"),

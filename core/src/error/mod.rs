@@ -470,6 +470,8 @@ pub enum ProviderError {
     Random,
     /// The signing key is not available.
     KeyUnavailable,
+    /// The task or thread that did the work is gone: it panicked, or its runtime was shut down. Asking again is safe.
+    Interrupted,
 }
 
 /// Why a person has to log in.
@@ -536,7 +538,8 @@ impl Error {
             Error::Expired(Expired::Retries) => Advice::Retry { not_before: None },
             Error::Expired(Expired::Callback | Expired::DeviceCode) => Advice::LogInAgain,
             Error::Cancelled => Advice::GiveUp,
-            Error::Provider(_) => Advice::FixConfig,
+            Error::Provider(ProviderError::Random | ProviderError::KeyUnavailable) => Advice::FixConfig,
+            Error::Provider(ProviderError::Interrupted) => Advice::Retry { not_before: None },
             Error::Store(error) => error.advice(),
             Error::LoginNeeded(_) => Advice::LogInAgain,
         }

@@ -136,6 +136,7 @@ struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
     id: TokenId,
     tokens: Option<Arc<TokenSet>>,
+    bare: Option<Secret>,
     since: Timestamp,
     renew_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
@@ -159,6 +160,7 @@ impl Credential {
             renew_at,
             expires_at: tokens.expires_at(),
             tokens: Some(tokens),
+            bare: None,
             unsaved,
         })))
     }
@@ -176,7 +178,8 @@ impl Credential {
             Prefix::TokenType => "Bearer ",
         };
         let own = (placement.header.clone(), value(prefix, token, "access_token")?);
-        Ok(Self::fixed(core::iter::once(own).chain(placement.beside.clone()).collect(), TokenId::of(token, crypto)))
+        let headers = core::iter::once(own).chain(placement.beside.clone()).collect();
+        Ok(Self::fixed(headers, TokenId::of(token, crypto), Some(token.duplicate())))
     }
 
     /// A name and a password (RFC 7617).
@@ -208,7 +211,7 @@ impl Credential {
         });
         let encoded = Secret::from(base64::engine::general_purpose::STANDARD.encode(&*bytes));
         let header = (AUTHORIZATION, value("Basic ", &encoded, "password")?);
-        Ok(Self::fixed(vec![header], TokenId::of(&encoded, crypto)))
+        Ok(Self::fixed(vec![header], TokenId::of(&encoded, crypto), None))
     }
 
     /// A key in a header of its own, and nothing else.
@@ -219,12 +222,13 @@ impl Credential {
         if key.expose().is_empty() {
             return Err(ConfigError::EmptySecret.into());
         }
-        Ok(Self::fixed(vec![(header, value("", key, "api_key")?)], TokenId::of(key, crypto)))
+        Ok(Self::fixed(vec![(header, value("", key, "api_key")?)], TokenId::of(key, crypto), None))
     }
 
-    fn fixed(headers: Vec<(HeaderName, HeaderValue)>, id: TokenId) -> Self {
+    fn fixed(headers: Vec<(HeaderName, HeaderValue)>, id: TokenId, bare: Option<Secret>) -> Self {
         let since = Timestamp::from_millis(0);
-        Self(Arc::new(Inner { headers, id, tokens: None, since, renew_at: None, expires_at: None, unsaved: None }))
+        let (tokens, renew_at, expires_at, unsaved) = (None, None, None, None);
+        Self(Arc::new(Inner { headers, id, tokens, bare, since, renew_at, expires_at, unsaved }))
     }
 
     /// The headers to set, values marked as sensitive.
@@ -247,6 +251,11 @@ impl Credential {
     /// The tokens behind it; Basic credentials, keys and bare tokens have none.
     pub fn tokens(&self) -> Option<&Arc<TokenSet>> {
         self.0.tokens.as_ref()
+    }
+
+    /// The token itself; Basic credentials and keys have none.
+    pub fn access_token(&self) -> Option<&Secret> {
+        self.0.bare.as_ref().or_else(|| self.0.tokens.as_ref().map(|tokens| tokens.access_token()))
     }
 
     /// When it stops working, if that is known.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::Credential;
+use super::{Credential, Wish};
 use crate::error::{Error, LoginNeeded};
 use crate::machine::Context;
 use crate::time::Timestamp;
@@ -44,6 +44,50 @@ pub struct SignedOut {
     pub revoked: Option<Result<(), Error>>,
     /// Whether the store has forgotten them.
     pub erased: Result<(), Error>,
+}
+
+impl Lease {
+    /// What a caller gets who had this wish: a credential that works, although it may be due.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn granted(self, wish: Wish) -> Result<Credential, Error> {
+        match self {
+            Lease::Token { credential, trouble: Some(trouble) } if wish == Wish::Other(credential.id()) => {
+                Err(trouble.error)
+            }
+            Lease::Token { credential, .. } => Ok(credential),
+            Lease::LoginNeeded(why) => Err(why.into()),
+            Lease::Unavailable(trouble) => Err(trouble.error),
+            Lease::SignedOut(_) => Err(LoginNeeded::NoSession.into()),
+        }
+    }
+
+    /// What a caller gets who wanted a renewal and nothing less.
+    ///
+    /// # Errors
+    /// Why there was none.
+    pub fn renewed(self) -> Result<Credential, Error> {
+        match self {
+            Lease::Token { trouble: Some(trouble), .. } => Err(trouble.error),
+            Lease::Token { .. } | Lease::LoginNeeded(_) | Lease::Unavailable(_) | Lease::SignedOut(_) => {
+                self.granted(Wish::Credential)
+            }
+        }
+    }
+
+    /// What a caller gets who wanted to sign out.
+    ///
+    /// # Errors
+    /// Why that did not even begin.
+    pub fn left(self) -> Result<SignedOut, Error> {
+        match self {
+            Lease::SignedOut(outcome) => Ok(outcome),
+            Lease::LoginNeeded(why) => Err(why.into()),
+            Lease::Unavailable(trouble) => Err(trouble.error),
+            Lease::Token { .. } => Err(Error::Bug("signed out and still there")),
+        }
+    }
 }
 
 /// The first rest after a failure.

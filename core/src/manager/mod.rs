@@ -26,7 +26,7 @@ mod tests;
 mod token_manager;
 
 pub use credential::{API_KEY_HEADER, Charset, Credential, Placement, TokenId};
-pub use gate::{Gate, Verdict, Wish};
+pub use gate::{Change, Gate, Verdict, Wish};
 pub use lease::{Lease, SignedOut, Trouble};
 pub use meaning::Meaning;
 pub use settings::{Settings, Source, Unsaved};

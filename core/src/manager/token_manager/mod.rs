@@ -49,6 +49,12 @@ impl TokenManager {
         &self.settings
     }
 
+    /// Takes up a manager whose last command nobody has brought to its end: the task that drove it is gone. What it holds is
+    /// kept; new tokens that may not have been saved are saved next. One that waits for a command is left as it is.
+    pub fn recover(&mut self) {
+        self.state = core::mem::replace(&mut self.state, State::Ready).recovered();
+    }
+
     // Commands.
 
     fn command(&mut self, state: State, event: Event, cx: &mut Context<'_>) -> Turned {

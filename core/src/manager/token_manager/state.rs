@@ -162,6 +162,13 @@ impl Work {
     pub(super) fn in_store(&self) -> Option<Version> {
         self.held.as_ref().and_then(|held| held.in_store())
     }
+
+    /// New tokens, of which nobody knows whether they are saved.
+    fn unsaved(self) -> Option<Box<Held>> {
+        let mut held = self.held?;
+        held.unsaved.get_or_insert(NotSaved { retry_at: Timestamp::from_millis(0), failures: 0 });
+        Some(held)
+    }
 }
 
 impl State {
@@ -184,6 +191,36 @@ impl State {
             | State::Releasing(_)
             | State::Failed => None,
         }
+    }
+}
+
+impl State {
+    /// Where to go on after a command that nobody has brought to its end. What is held is kept.
+    pub(super) fn recovered(self) -> Self {
+        let held = match self {
+            idle @ (State::Ready | State::Vacant(..) | State::Fresh(_) | State::Resting(_)) => return idle,
+            State::Loading(look) => look.held,
+            State::Claiming(work) | State::Delegating(work) => work.held,
+            State::Renewing(running) => running.1.held,
+            State::Acquiring(running) => running.1.held,
+            State::Rereading(doubtful) => match doubtful.1 {
+                Doubt::Moved => doubtful.0.unsaved(),
+                Doubt::Revoked(_) | Doubt::Uncertain => doubtful.0.held,
+            },
+            State::Saving(saving) => saving.0.unsaved(),
+            State::Marking(marking) => return State::Vacant(marking.0.held, marking.1),
+            State::Revoking(running) if running.1.wish == Wish::Discard => None,
+            State::Revoking(running) => running.1.held,
+            State::Erasing(erasing) => erasing.0.held,
+            State::Releasing(after) => match *after {
+                After::Token(held) => Some(held),
+                After::Broken(held, ..) => held,
+                After::LoginNeeded(held, why) => return State::Vacant(held, why),
+                After::SignedOut(_) => None,
+            },
+            State::Failed => None,
+        };
+        held.map_or(State::Ready, State::Fresh)
     }
 }
 
