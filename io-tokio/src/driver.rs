@@ -10,11 +10,15 @@ use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, Transpo
 use grantflow_core::http::Body;
 use grantflow_core::machine::{Context, Effect, Event, Machine, Observer, Outgoing, SignRequest, Step};
 use grantflow_core::memory::Memory;
+use grantflow_core::token::TokenSet;
 use grantflow_core::{Random, RandomUnavailable, Secret};
+use grantflow_stores::{Claimed, Saved, Store};
 
+use crate::authorizer::leased;
 use crate::person::{Came, Person};
 use crate::race::{Either, race, within};
-use crate::{Clock, HttpClient, HyperClient, Pending, SystemClock};
+use crate::store::release;
+use crate::{AsyncStore, Authorizer, Clock, HttpClient, HyperClient, OnThreads, Pending, SystemClock};
 
 /// How much longer than its time a client may take.
 const GRACE: Duration = Duration::from_secs(1);
@@ -23,6 +27,12 @@ const GRACE: Duration = Duration::from_secs(1);
 pub trait Signer: Send + Sync {
     /// Signs [`SignRequest::message`]. ECDSA signatures have the fixed length of RFC 7518 §3.4.
     fn sign(&self, request: SignRequest) -> Pending<'_, Result<Secret<Vec<u8>>, ProviderError>>;
+}
+
+/// Gets new tokens where the client's id and secret live: in a cloud service, or in a vault.
+pub trait Refresher: Send + Sync {
+    /// Gives the successors of these tokens, or the first ones. Without a refresh token the old one lives on.
+    fn refresh(&self, spent: Option<Arc<TokenSet>>) -> Pending<'_, Result<TokenSet, Error>>;
 }
 
 /// Drives machines: performs their effects and gives them the answers. Cheap to clone.
@@ -35,6 +45,9 @@ pub struct Driver {
     clock: Arc<dyn Clock>,
     memory: Arc<Mutex<Memory>>,
     signer: Option<Arc<dyn Signer>>,
+    store: Option<Arc<dyn AsyncStore>>,
+    refresher: Option<Arc<dyn Refresher>>,
+    authorizer: Option<Arc<dyn Authorizer>>,
     observer: Option<Arc<Mutex<dyn Observer + Send>>>,
 }
 
@@ -52,6 +65,9 @@ impl Driver {
             clock: Arc::new(SystemClock),
             memory: Arc::default(),
             signer: None,
+            store: None,
+            refresher: None,
+            authorizer: None,
             observer: None,
         }
     }
@@ -75,6 +91,39 @@ impl Driver {
     pub fn with_signer(mut self, signer: impl Signer + 'static) -> Self {
         self.signer = Some(Arc::new(signer));
         self
+    }
+
+    /// Keeps tokens in `store`, which is called on threads that may be blocked.
+    #[must_use]
+    pub fn with_store(self, store: impl Store + 'static) -> Self {
+        self.with_async_store(OnThreads::new(store))
+    }
+
+    /// Keeps tokens in `store`.
+    #[must_use]
+    pub fn with_async_store(mut self, store: impl AsyncStore + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Gets new tokens from `refresher`, for machines whose source is
+    /// [`Delegated`](grantflow_core::manager::Source::Delegated).
+    #[must_use]
+    pub fn with_refresher(mut self, refresher: impl Refresher + 'static) -> Self {
+        self.refresher = Some(Arc::new(refresher));
+        self
+    }
+
+    /// Authorizes the requests to resources with what `authorizer` gives.
+    #[must_use]
+    pub fn with_authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.authorizer = Some(authorizer);
+        self
+    }
+
+    /// Whether there is somewhere to keep tokens.
+    pub(crate) fn has_store(&self) -> bool {
+        self.store.is_some()
     }
 
     /// Tells `observer` of every transition and every check.
@@ -111,13 +160,12 @@ impl Driver {
         M::Output: Send,
     {
         let mut event = first;
-        // Why the person is gone, if so: the machine only knows that it is cancelled.
-        let mut gone = None;
+        let mut run = Run::default();
         loop {
             match self.handle(machine, event) {
                 Ok(Step::Done(output)) => return Ok(output),
-                Ok(Step::Do(effect)) => event = self.perform(effect, person, &mut gone).await,
-                Err(Error::Cancelled) => return Err(gone.unwrap_or(Error::Cancelled)),
+                Ok(Step::Do(effect)) => event = self.perform(effect, person, &mut run).await,
+                Err(Error::Cancelled) => return Err(run.gone.unwrap_or(Error::Cancelled)),
                 Err(error) => return Err(error),
             }
         }
@@ -146,7 +194,7 @@ impl Driver {
         )
     }
 
-    async fn perform(&self, effect: Effect, person: &mut dyn Person, gone: &mut Option<Error>) -> Event {
+    async fn perform(&self, effect: Effect, person: &mut dyn Person, run: &mut Run) -> Event {
         match effect {
             Effect::Send(outgoing) => match self.attended(person, self.send(outgoing)).await {
                 Ok(response) => Event::Response(response),
@@ -156,14 +204,14 @@ impl Driver {
                 Came::Back(parameters) => Event::Callback(parameters),
                 Came::TooLate => Event::Elapsed,
                 Came::Gone(error) => {
-                    *gone = Some(error);
+                    run.gone = Some(error);
                     Event::Cancel
                 }
             },
             Effect::ShowUserCode(code) => match person.show_user_code(&code) {
                 Ok(()) => Event::Shown,
                 Err(error) => {
-                    *gone = Some(error);
+                    run.gone = Some(error);
                     Event::Cancel
                 }
             },
@@ -171,13 +219,27 @@ impl Driver {
                 self.attended(person, self.clock.sleep_until(until)).await;
                 Event::Elapsed
             }
-            other @ (Effect::Load(_)
-            | Effect::Claim(_)
-            | Effect::Save(_)
-            | Effect::Delete(_)
-            | Effect::Release(_)
-            | Effect::Delegate(_)
-            | Effect::Lease(_)) => other.refused(),
+            effect @ (Effect::Load(_) | Effect::Claim(_) | Effect::Save(_) | Effect::Delete(_)) => match &self.store {
+                None => effect.refused(),
+                Some(store) => self.attended(person, stored(&**store, effect, &mut run.claimed)).await,
+            },
+            Effect::Release(_) => {
+                if let Some(claimed) = run.claimed.take() {
+                    release(claimed).await;
+                }
+                Event::Released
+            }
+            Effect::Delegate(delegation) => match &self.refresher {
+                None => Effect::Delegate(delegation).refused(),
+                Some(refresher) => match self.attended(person, refresher.refresh(delegation.spent)).await {
+                    Ok(tokens) => Event::Delegated(Box::new(tokens)),
+                    Err(error) => Event::DelegateFailed(error),
+                },
+            },
+            Effect::Lease(request) => match &self.authorizer {
+                None => Effect::Lease(request).refused(),
+                Some(authorizer) => self.attended(person, leased(&**authorizer, request)).await,
+            },
             Effect::Sign(request) => match &self.signer {
                 None => Event::SignFailed(ProviderError::KeyUnavailable),
                 Some(signer) => match self.attended(person, signer.sign(request)).await {
@@ -223,6 +285,39 @@ impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("clock", &self.clock).finish_non_exhaustive()
     }
+}
+
+/// What one run of a machine holds beside the machine.
+#[derive(Default)]
+struct Run {
+    /// Why the person is gone, if so: the machine only knows that it is cancelled.
+    gone: Option<Error>,
+    /// The claim on a record. However the run ends, it is let go.
+    claimed: Option<Box<dyn Claimed>>,
+}
+
+/// Performs an effect on the store.
+async fn stored(store: &dyn AsyncStore, effect: Effect, claimed: &mut Option<Box<dyn Claimed>>) -> Event {
+    let answer = match effect {
+        Effect::Load(key) => store.load(key).await.map(Event::Loaded),
+        Effect::Claim(claim) => {
+            let key = claim.key.clone();
+            match store.claim(claim).await {
+                Ok(held) => {
+                    *claimed = held;
+                    store.load(key).await.map(Event::Loaded)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Effect::Save(write) => store.save(write).await.map(|saved| match saved {
+            Saved::Done => Event::Stored,
+            Saved::Conflict => Event::Conflict,
+        }),
+        Effect::Delete(key) => store.delete(key).await.map(|()| Event::Stored),
+        other => Ok(other.refused()),
+    };
+    answer.unwrap_or_else(Event::StoreFailed)
 }
 
 /// The operating system's randomness, by way of aws-lc.

@@ -4,19 +4,23 @@
 //! it knows effects, never flows. Around it stand the things that effects need: an [`HttpClient`] ([`HyperClient`], or your own), a [`Clock`], a [`Person`] with a browser
 //! ([`LoopbackPerson`]), with a terminal ([`ConsolePerson`]) or with another screen ([`DevicePerson`]), and the
 //! [`RedirectListener`], which also works alone.
+//! [`TokenHandle`] keeps tokens fresh and saved; it is the [`Authorizer`] that most programs want.
 //!
 //! Left out on purpose: proxies from the environment, cookies, and following redirects. No protocol message needs them,
 //! and each has been a hole in somebody's client.
 
+mod authorizer;
 mod client;
 mod clock;
 mod connect;
 mod console;
 mod driver;
+mod handle;
 mod listener;
 mod loopback;
 mod person;
 mod race;
+mod store;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -24,16 +28,20 @@ mod transport;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use authorizer::{Authorize, Authorizer, Custom, Fixed};
 pub use client::{Client, Server};
 #[cfg(any(test, feature = "testing"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
 pub use console::ConsolePerson;
-pub use driver::{Driver, Signer};
+pub use driver::{Driver, Refresher, Signer};
 pub use grantflow_core as core;
+pub use grantflow_stores as stores;
+pub use handle::{Changes, TokenHandle, Tokens};
 pub use listener::{RedirectListener, Responder};
 pub use loopback::{Browser, LoopbackPerson, SystemBrowser};
 pub use person::{Came, DevicePerson, Nobody, Notifier, Person};
+pub use store::{AsyncStore, OnThreads};
 pub use transport::{HttpClient, HyperClient, Settings, Timeouts};
 
 /// A future that a `dyn` trait can give.
