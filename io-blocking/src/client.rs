@@ -10,11 +10,13 @@ use grantflow_core::grant::refresh::RefreshRequest;
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh};
 use grantflow_core::loopback::{DEFAULT_WAIT, Pages, Place, ResponseMode};
 use grantflow_core::machine::{Event, UserCode};
+use grantflow_core::manager::Source;
 use grantflow_core::server::ServerMetadata;
+use grantflow_core::store::StoreKey;
 use grantflow_core::token::TokenSet;
 use grantflow_core::{Error, Secret};
 
-use crate::{DevicePerson, Driver, LoopbackPerson, Nobody, Notifier};
+use crate::{DevicePerson, Driver, LoopbackPerson, Nobody, Notifier, Tokens};
 
 /// A server whose metadata is known, and a driver to reach it with.
 ///
@@ -181,6 +183,19 @@ impl Client {
     pub fn client_credentials(&self, scope: &str) -> Result<TokenSet, Error> {
         let mut flow = ClientCredentials::new(&self.client, scope, &Extras::default())?;
         self.driver.run(&mut flow, Event::Start, &mut Nobody)
+    }
+
+    /// The tokens of a person's login, which renew themselves. `profile` tells logins of this client apart.
+    pub fn tokens(&self, profile: &str) -> Tokens {
+        let source = Source::Session(self.client.clone());
+        Tokens::new(self.driver.clone(), StoreKey::new(&self.client, profile), source)
+    }
+
+    /// Tokens for the client itself, which it gets as often as it needs (RFC 6749 §4.4).
+    pub fn own_tokens(&self, profile: &str, scope: &str) -> Tokens {
+        let client = self.client.clone();
+        let source = Source::ClientCredentials { client, scope: scope.to_owned(), extras: Extras::default() };
+        Tokens::new(self.driver.clone(), StoreKey::new(&self.client, profile), source)
     }
 
     /// Gets the successor of `tokens`. Store it before anybody uses it: the old refresh token may be worth nothing now.

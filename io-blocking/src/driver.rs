@@ -1,17 +1,21 @@
 //! The loop that drives every flow.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use grantflow_core::crypto::{AwsLc, Crypto};
-use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, TransportKind};
+use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, StoreError, StoreFault, TransportKind};
 use grantflow_core::http::Body;
 use grantflow_core::machine::{Context, Effect, Event, Machine, Observer, Outgoing, SignRequest, Step};
 use grantflow_core::memory::Memory;
+use grantflow_core::token::TokenSet;
 use grantflow_core::{Random, RandomUnavailable, Secret};
+use grantflow_stores::{Claimed, Saved, Store};
 
+use crate::authorizer::leased;
 use crate::person::{Came, Person};
-use crate::{Cancel, Clock, HttpClient, SystemClock, UreqClient};
+use crate::{Authorizer, Cancel, Clock, HttpClient, SystemClock, UreqClient};
 
 /// Signs with keys that the core does not hold.
 pub trait Signer: Send + Sync {
@@ -20,6 +24,15 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// [`ProviderError`] when there is no signature.
     fn sign(&self, request: SignRequest) -> Result<Secret<Vec<u8>>, ProviderError>;
+}
+
+/// Gets new tokens where the client's id and secret live: in a cloud service, or in a vault.
+pub trait Refresher: Send + Sync {
+    /// Gives the successors of these tokens, or the first ones. Without a refresh token the old one lives on.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn refresh(&self, spent: Option<Arc<TokenSet>>) -> Result<TokenSet, Error>;
 }
 
 /// Drives machines: performs their effects and gives them the answers. Cheap to clone, and to be shared by threads.
@@ -32,6 +45,9 @@ pub struct Driver {
     clock: Arc<dyn Clock>,
     memory: Arc<Mutex<Memory>>,
     signer: Option<Arc<dyn Signer>>,
+    store: Option<Arc<dyn Store>>,
+    refresher: Option<Arc<dyn Refresher>>,
+    authorizer: Option<Arc<dyn Authorizer>>,
     observer: Option<Arc<Mutex<dyn Observer + Send>>>,
     cancel: Cancel,
 }
@@ -50,6 +66,9 @@ impl Driver {
             clock: Arc::new(SystemClock),
             memory: Arc::default(),
             signer: None,
+            store: None,
+            refresher: None,
+            authorizer: None,
             observer: None,
             cancel: Cancel::new(),
         }
@@ -74,6 +93,33 @@ impl Driver {
     pub fn with_signer(mut self, signer: impl Signer + 'static) -> Self {
         self.signer = Some(Arc::new(signer));
         self
+    }
+
+    /// Keeps tokens in `store`.
+    #[must_use]
+    pub fn with_store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Gets new tokens from `refresher`, for machines whose source is
+    /// [`Delegated`](grantflow_core::manager::Source::Delegated).
+    #[must_use]
+    pub fn with_refresher(mut self, refresher: impl Refresher + 'static) -> Self {
+        self.refresher = Some(Arc::new(refresher));
+        self
+    }
+
+    /// Authorizes the requests to resources with what `authorizer` gives.
+    #[must_use]
+    pub fn with_authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.authorizer = Some(authorizer);
+        self
+    }
+
+    /// Whether there is somewhere to keep tokens.
+    pub(crate) fn has_store(&self) -> bool {
+        self.store.is_some()
     }
 
     /// Tells `observer` of every transition and every check.
@@ -107,13 +153,12 @@ impl Driver {
 
     fn turns<M: Machine>(&self, machine: &mut M, first: Event, person: &mut dyn Person) -> Result<M::Output, Error> {
         let mut event = first;
-        // Why the person is gone, if so: the machine only knows that it is cancelled.
-        let mut gone = None;
+        let mut run = Run::default();
         loop {
             match self.handle(machine, event) {
                 Ok(Step::Done(output)) => return Ok(output),
-                Ok(Step::Do(effect)) => event = self.perform(effect, person, &mut gone),
-                Err(Error::Cancelled) => return Err(gone.unwrap_or(Error::Cancelled)),
+                Ok(Step::Do(effect)) => event = self.perform(effect, person, &mut run),
+                Err(Error::Cancelled) => return Err(run.gone.unwrap_or(Error::Cancelled)),
                 Err(error) => return Err(error),
             }
         }
@@ -142,7 +187,7 @@ impl Driver {
         )
     }
 
-    fn perform(&self, effect: Effect, person: &mut dyn Person, gone: &mut Option<Error>) -> Event {
+    fn perform(&self, effect: Effect, person: &mut dyn Person, run: &mut Run) -> Event {
         // Before an effect, never after it: an answer in hand is not thrown away.
         if self.cancel.is_cancelled() {
             return Event::Cancel;
@@ -159,14 +204,14 @@ impl Driver {
                 Came::Back(parameters) => Event::Callback(parameters),
                 Came::TooLate => Event::Elapsed,
                 Came::Gone(error) => {
-                    *gone = Some(error);
+                    run.gone = Some(error);
                     Event::Cancel
                 }
             },
             Effect::ShowUserCode(code) => match person.show_user_code(&code) {
                 Ok(()) => Event::Shown,
                 Err(error) => {
-                    *gone = Some(error);
+                    run.gone = Some(error);
                     Event::Cancel
                 }
             },
@@ -174,13 +219,31 @@ impl Driver {
                 self.clock.sleep_until(until, &self.cancel);
                 if self.cancel.is_cancelled() { Event::Cancel } else { Event::Elapsed }
             }
-            other @ (Effect::Load(_)
-            | Effect::Claim(_)
-            | Effect::Save(_)
-            | Effect::Delete(_)
-            | Effect::Release(_)
-            | Effect::Delegate(_)
-            | Effect::Lease(_)) => other.refused(),
+            effect @ (Effect::Load(_) | Effect::Claim(_) | Effect::Save(_) | Effect::Delete(_)) => match &self.store {
+                None => effect.refused(),
+                Some(store) => {
+                    // A store's panic must not take the tokens along that only the machine holds.
+                    let done = catch_unwind(AssertUnwindSafe(|| stored(&**store, effect, &mut run.claimed)));
+                    done.unwrap_or_else(|_| {
+                        Event::StoreFailed(StoreError::new(StoreFault::Unavailable, "the store has panicked"))
+                    })
+                }
+            },
+            Effect::Release(_) => {
+                run.claimed = None;
+                Event::Released
+            }
+            Effect::Delegate(delegation) => match &self.refresher {
+                None => Effect::Delegate(delegation).refused(),
+                Some(refresher) => match refresher.refresh(delegation.spent) {
+                    Ok(tokens) => Event::Delegated(Box::new(tokens)),
+                    Err(error) => Event::DelegateFailed(error),
+                },
+            },
+            Effect::Lease(request) => match &self.authorizer {
+                None => Effect::Lease(request).refused(),
+                Some(authorizer) => leased(&**authorizer, request),
+            },
             Effect::Sign(request) => match self.signer.as_ref().map(|signer| signer.sign(request)) {
                 None => Event::SignFailed(ProviderError::KeyUnavailable),
                 Some(Ok(signature)) => Event::Signed(signature),
@@ -210,6 +273,39 @@ impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("clock", &self.clock).finish_non_exhaustive()
     }
+}
+
+/// What one run of a machine holds beside the machine.
+#[derive(Default)]
+struct Run {
+    /// Why the person is gone, if so: the machine only knows that it is cancelled.
+    gone: Option<Error>,
+    /// The claim on a record. However the run ends, it is let go.
+    claimed: Option<Box<dyn Claimed>>,
+}
+
+/// Performs an effect on the store.
+fn stored(store: &dyn Store, effect: Effect, claimed: &mut Option<Box<dyn Claimed>>) -> Event {
+    let answer = match effect {
+        Effect::Load(key) => store.load(&key).map(Event::Loaded),
+        Effect::Claim(claim) => {
+            let key = claim.key.clone();
+            match store.claim(&claim) {
+                Ok(held) => {
+                    *claimed = held;
+                    store.load(&key).map(Event::Loaded)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Effect::Save(write) => store.save(write).map(|saved| match saved {
+            Saved::Done => Event::Stored,
+            Saved::Conflict => Event::Conflict,
+        }),
+        Effect::Delete(key) => store.delete(&key).map(|()| Event::Stored),
+        other => Ok(other.refused()),
+    };
+    answer.unwrap_or_else(Event::StoreFailed)
 }
 
 /// The operating system's randomness, by way of aws-lc.
