@@ -18,6 +18,7 @@ mod record;
 pub mod refusal;
 mod scopes;
 mod set;
+mod tester;
 mod times;
 
 pub use import::{Import, Shape};
@@ -26,3 +27,4 @@ pub use record::{RECORD_LIMIT, RecordError, RecordFlaw};
 pub use scopes::Scopes;
 pub(crate) use set::Person;
 pub use set::{TokenSet, TokenType};
+pub use tester::{Predicate, Tester, Verdict};
