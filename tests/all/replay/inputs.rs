@@ -16,6 +16,7 @@ pub fn seeds() -> BTreeMap<&'static str, Seeds> {
         ("retry_after", retry_after()),
         ("url_policy", url_policy()),
         ("id_token", id_token()),
+        ("record", record()),
     ])
 }
 
@@ -666,4 +667,54 @@ fn id_token() -> Seeds {
     );
     let usual = format!("{RS256}\n{}", claims(r#""nonce":"n-0S6_WzA2Mj""#));
     Seeds::of(rows).cut(7, &[usual.as_bytes()])
+}
+
+/// Stored tokens: records of ours, files of other programs, and what can be wrong with them.
+fn record() -> Seeds {
+    let ours: &[u8] = include_bytes!("../../fixtures/record-1.json");
+    let files: [&[u8]; 5] = [
+        ours,
+        include_bytes!("../../fixtures/token-aiorequestful.json"),
+        include_bytes!("../../fixtures/token-authlib.json"),
+        include_bytes!("../../fixtures/token-home-assistant.json"),
+        include_bytes!("../../fixtures/token-pycognito.json"),
+    ];
+    let mut rows: Vec<Vec<u8>> = files.map(<[u8]>::to_vec).to_vec();
+    let numbers = ["null", "-1", "0", "1e300", "1800000000", "1800000000.123457", r#""1800000000""#, r#""soon""#, "[]"];
+    for name in ["granted_at", "expires_at", "expires_in"] {
+        rows.extend(numbers.map(|value| format!(r#"{{"access_token":"t","{name}":{value}}}"#).into_bytes()));
+        rows.extend(numbers.map(|value| {
+            format!(r#"{{"access_token":"t","granted_at":1,"{name}2":1,"expires_in":{value}}}"#).into_bytes()
+        }));
+    }
+    for members in [
+        "",
+        r#""access_token":"""#,
+        r#""access_token":17"#,
+        r#""id_token":"a.b.c","exp":1800000000,"iat":1,"life":2"#,
+        r#""access_token":"t","token_type":null,"refresh_token":"","id_token":null,"scope":null"#,
+        r#""access_token":"t","token_type":"mac","scope":["a","b"],"resources":[]"#,
+        r#""access_token":"a\\\"b","x\u0061":"\u00e9\/","n":12345678901234567890.50"#,
+        r#""data":{"token":{"access_token":"t"},"auth_implementation":"x"}"#,
+        r#""token":{"access_token":"t","auth_implementation":"y"},"auth_implementation":"x""#,
+        r#""token":[]"#,
+        r#""access_token":"e30.eyJleHAiOjE4MDAwMDAwMDAsImlhdCI6MX0.c2ln""#,
+        r#""grantflow":{"version":2}"#,
+        r#""access_token":"t","grantflow":null"#,
+    ] {
+        rows.push(format!("{{{members}}}").into_bytes());
+    }
+    let ours = String::from_utf8(ours.to_vec()).unwrap();
+    for (from, to) in [
+        (r#""version":1"#, r#""version":0"#),
+        ("1800003600250", "18446744073709551615"),
+        ("1800003600,", "1800009999,"),
+        (r#""granted":true"#, r#""granted":false"#),
+        (r#""openid email""#, r#""openid email profile""#),
+        (r#","subject":"alice""#, ""),
+        ("expires_in_text", "a_note_of_a_later_version"),
+    ] {
+        rows.push(ours.replace(from, to).into_bytes());
+    }
+    Seeds::of(rows).filled()
 }

@@ -57,7 +57,7 @@ const SHOWN: &[&str] = &[
 const SHOWN_CLAIMS: &[&str] = &["acr", "at_hash", "aud", "auth_time", "azp", "exp", "iat", "iss", "nbf", "tid"];
 
 /// An accepted access token has 1 byte to 64 KiB of visible ASCII and spaces, and is the one in the answer; lifetimes are
-/// bounded; what was asked for is enforced; what is accepted strictly is accepted in the same sense otherwise; no text
+/// bounded; what was asked for is enforced; what is accepted can be stored; what is accepted strictly is accepted in the same sense otherwise; no text
 /// depends on a hidden value.
 pub fn token_reply(input: &[u8]) {
     let answer = Answer::read(input);
@@ -120,6 +120,7 @@ fn judge_tokens(tokens: &TokenSet, expect: &Expectation<'_>, answer: &Answer) {
     }
     assert!(tokens.expires_at().is_none_or(|end| is_within(end, LONGEST_LIFETIME)));
     let _ = (tokens.is_fresh(NOW), tokens.is_expired(NOW));
+    super::record::judge_stored(tokens);
     match expect.proof {
         Proof::NotSent => assert_ne!(*tokens.token_type(), TokenType::Dpop),
         Proof::Sent => assert_eq!(*tokens.token_type(), TokenType::Dpop),

@@ -14,6 +14,7 @@
 )]
 
 mod messages;
+mod record;
 mod redirect;
 mod script;
 mod syntax;
@@ -23,6 +24,7 @@ use core::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 pub use messages::{device_reply, id_token, jwks, metadata, token_reply};
+pub use record::record;
 pub use redirect::{callback, loopback_request};
 pub use script::{machine_script, operation, snapshot};
 pub use syntax::{challenge, form, json, retry_after, url_policy};
@@ -47,6 +49,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("loopback_request", loopback_request),
     ("machine_script", machine_script),
     ("metadata", metadata),
+    ("record", record),
     ("retry_after", retry_after),
     ("snapshot", snapshot),
     ("token_reply", token_reply),
