@@ -13,10 +13,10 @@ use grantflow_core::machine::Event;
 use grantflow_core::manager::{Change, Credential, Settings, SignedOut, Source, TokenId, TokenManager, Wish};
 use grantflow_core::store::StoreKey;
 use grantflow_core::token::TokenSet;
-use grantflow_stores::{MemoryStore, Store};
+use grantflow_stores::{Claimed, MemoryStore, Store};
 
 use crate::desk::{Asked, Desk, Flight, Landing, Outcome};
-use crate::{Authorizer, Cancel, Driver, Nobody, Refresher};
+use crate::{Authorizer, Cancel, Driver, Refresher};
 
 /// How many changes wait for a watcher who does not look.
 const UNSEEN_CHANGES: usize = 64;
@@ -36,11 +36,14 @@ pub struct TokenHandle(Arc<Shared>);
 struct Shared {
     desk: Arc<Desk>,
     // Held by the thread at work, so commands run one after the other.
-    manager: Mutex<TokenManager>,
+    manager: Mutex<Managed>,
     driver: Driver,
     settings: Settings,
     watchers: Mutex<Vec<SyncSender<Change>>>,
 }
+
+/// The machine, and the claim that it keeps between two commands while a save is due.
+type Managed = (TokenManager, Option<Box<dyn Claimed>>);
 
 impl TokenHandle {
     /// Tokens that `driver` gets and keeps. Nothing is read, sent or started yet. A driver without a store gets one that
@@ -49,7 +52,7 @@ impl TokenHandle {
         let driver = if driver.has_store() { driver } else { driver.with_store(MemoryStore::new()) };
         Self(Arc::new(Shared {
             desk: Arc::default(),
-            manager: Mutex::new(TokenManager::new(settings.clone())),
+            manager: Mutex::new((TokenManager::new(settings.clone()), None)),
             driver: driver.with_cancel(&Cancel::new()),
             settings,
             watchers: Mutex::default(),
@@ -164,9 +167,10 @@ impl TokenHandle {
 
 impl Shared {
     fn work(&self, landing: Landing, event: Event) {
-        let mut manager = self.manager.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut managed = self.manager.lock().unwrap_or_else(PoisonError::into_inner);
+        let (manager, claimed) = &mut *managed;
         manager.recover();
-        let outcome = self.driver.run(&mut *manager, event, &mut Nobody);
+        let outcome = self.driver.command(manager, event, claimed);
         // While the manager is still ours: what is published is what it said last.
         if let Some(change) = landing.land(outcome, self.driver.clock().now()) {
             let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);

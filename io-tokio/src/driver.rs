@@ -9,13 +9,14 @@ use grantflow_core::crypto::{AwsLc, Crypto};
 use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, TransportKind};
 use grantflow_core::http::Body;
 use grantflow_core::machine::{Context, Effect, Event, Machine, Observer, Outgoing, SignRequest, Step};
+use grantflow_core::manager::{Lease, TokenManager};
 use grantflow_core::memory::Memory;
 use grantflow_core::token::TokenSet;
 use grantflow_core::{Random, RandomUnavailable, Secret};
 use grantflow_stores::{Claimed, Saved, Store};
 
 use crate::authorizer::leased;
-use crate::person::{Came, Person};
+use crate::person::{Came, Nobody, Person};
 use crate::race::{Either, race, within};
 use crate::store::release;
 use crate::{AsyncStore, Authorizer, Clock, HttpClient, HyperClient, OnThreads, Pending, SystemClock};
@@ -149,23 +150,41 @@ impl Driver {
         M: Machine + Send,
         M::Output: Send,
     {
-        let outcome = self.turns(machine, first, person).await;
+        let outcome = self.turns(machine, first, person, &mut Run::default()).await;
         person.finish(outcome.as_ref().map(|_| ()), &self.clock).await;
         outcome
     }
 
-    async fn turns<M>(&self, machine: &mut M, first: Event, person: &mut dyn Person) -> Result<M::Output, Error>
+    /// Gives a token manager one command. A claim that it keeps is in `claimed`, before and after.
+    pub(crate) async fn command(
+        &self,
+        manager: &mut TokenManager,
+        command: Event,
+        claimed: &mut Option<Box<dyn Claimed>>,
+    ) -> Result<Lease, Error> {
+        let mut run = Run { claimed: claimed.take().filter(|_| manager.keeps_claim()), ..Run::default() };
+        let lease = self.turns(manager, command, &mut Nobody, &mut run).await;
+        *claimed = run.claimed.filter(|_| manager.keeps_claim());
+        lease
+    }
+
+    async fn turns<M>(
+        &self,
+        machine: &mut M,
+        first: Event,
+        person: &mut dyn Person,
+        run: &mut Run,
+    ) -> Result<M::Output, Error>
     where
         M: Machine + Send,
         M::Output: Send,
     {
         let mut event = first;
-        let mut run = Run::default();
         loop {
             match self.handle(machine, event) {
                 Ok(Step::Done(output)) => return Ok(output),
-                Ok(Step::Do(effect)) => event = self.perform(effect, person, &mut run).await,
-                Err(Error::Cancelled) => return Err(run.gone.unwrap_or(Error::Cancelled)),
+                Ok(Step::Do(effect)) => event = self.perform(effect, person, run).await,
+                Err(Error::Cancelled) => return Err(run.gone.take().unwrap_or(Error::Cancelled)),
                 Err(error) => return Err(error),
             }
         }
@@ -292,7 +311,7 @@ impl fmt::Debug for Driver {
 struct Run {
     /// Why the person is gone, if so: the machine only knows that it is cancelled.
     gone: Option<Error>,
-    /// The claim on a record. However the run ends, it is let go.
+    /// The claim on a record.
     claimed: Option<Box<dyn Claimed>>,
 }
 
@@ -300,6 +319,7 @@ struct Run {
 async fn stored(store: &dyn AsyncStore, effect: Effect, claimed: &mut Option<Box<dyn Claimed>>) -> Event {
     let answer = match effect {
         Effect::Load(key) => store.load(key).await.map(Event::Loaded),
+        Effect::Claim(claim) if claimed.is_some() => store.load(claim.key).await.map(Event::Loaded),
         Effect::Claim(claim) => {
             let key = claim.key.clone();
             match store.claim(claim).await {

@@ -14,11 +14,11 @@ use grantflow_core::manager::{
 };
 use grantflow_core::store::StoreKey;
 use grantflow_core::token::TokenSet;
-use grantflow_stores::{MemoryStore, Store};
+use grantflow_stores::{Claimed, MemoryStore, Store};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
-use crate::{AsyncStore, Authorizer, Driver, Nobody, Pending, Refresher};
+use crate::{AsyncStore, Authorizer, Driver, Pending, Refresher};
 
 /// How many changes wait for a watcher who does not look.
 const UNSEEN_CHANGES: usize = 64;
@@ -35,7 +35,7 @@ struct Shared {
     published: ArcSwapOption<Credential>,
     desk: Mutex<Desk>,
     // Held by the task at work, so commands run one after the other.
-    manager: tokio::sync::Mutex<TokenManager>,
+    manager: tokio::sync::Mutex<Managed>,
     driver: Driver,
     settings: Settings,
     changes: broadcast::Sender<Change>,
@@ -48,6 +48,8 @@ struct Desk {
     flight: Option<Flight>,
 }
 
+/// The machine, and the claim that it keeps between two commands while a save is due.
+type Managed = (TokenManager, Option<Box<dyn Claimed>>);
 type Outcome = Result<Lease, Error>;
 type Flight = watch::Receiver<Option<Outcome>>;
 
@@ -59,7 +61,7 @@ impl TokenHandle {
         Self(Arc::new(Shared {
             published: ArcSwapOption::empty(),
             desk: Mutex::default(),
-            manager: tokio::sync::Mutex::new(TokenManager::new(settings.clone())),
+            manager: tokio::sync::Mutex::new((TokenManager::new(settings.clone()), None)),
             driver,
             settings,
             changes: broadcast::Sender::new(UNSEEN_CHANGES),
@@ -215,9 +217,10 @@ impl Work {
 
     async fn run(mut self, event: Event) {
         let shared = Arc::clone(&self.shared);
-        let mut manager = shared.manager.lock().await;
+        let mut managed = shared.manager.lock().await;
+        let (manager, claimed) = &mut *managed;
         manager.recover();
-        let outcome = shared.driver.run(&mut *manager, event, &mut Nobody).await;
+        let outcome = shared.driver.command(manager, event, claimed).await;
         // While the manager is still ours: what is published is what it said last.
         self.land(outcome);
     }

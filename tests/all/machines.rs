@@ -94,6 +94,7 @@ fn every_arrow_of_every_table_is_taken() {
             for age in [0, 600] {
                 search(specimen, variant, |walk| walk.remember_keys(Duration::from_secs(age)), &mut missing);
             }
+            search(specimen, variant, Walk::remember_misfit, &mut missing);
             for draws in 0..4 {
                 search(specimen, variant, |walk| walk.random_fails_after(draws), &mut missing);
             }

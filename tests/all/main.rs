@@ -13,6 +13,7 @@ mod fixtures;
 mod hooks;
 mod keys;
 mod launching;
+mod lifecycle_model;
 mod machines;
 mod pkce;
 mod profiles;

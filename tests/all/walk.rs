@@ -110,6 +110,12 @@ impl Walk {
         self.memory.keys_fetched(ISSUER, keys, BEGIN.minus(age));
     }
 
+    /// Lets the flow begin with a key set that has just been fetched in vain.
+    pub fn remember_misfit(&mut self) {
+        self.remember_keys(Duration::ZERO);
+        self.memory.keys_did_not_fit(ISSUER, BEGIN);
+    }
+
     /// Moves the clock.
     pub fn pass(&mut self, time: Duration) {
         self.situation.now = self.situation.now.plus(time);

@@ -94,7 +94,7 @@ impl TokenManager {
         }
         let found = match found {
             Ok(found) => found,
-            Err(error) => return self.release_broken(work, error, UNREADABLE),
+            Err(error) => return self.release_broken(work, error, UNREADABLE, cx),
         };
         let version = found.version();
         match found {

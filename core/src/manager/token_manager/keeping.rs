@@ -47,7 +47,6 @@ impl TokenManager {
     }
 
     pub(super) fn saved(&mut self, work: Work, version: Version, cx: &mut Context<'_>) -> Turned {
-        self.failures = 0;
         let Some(mut held) = work.held else {
             return Turn::Ended(SAVED, Error::Bug("nothing was saved"));
         };
@@ -57,13 +56,18 @@ impl TokenManager {
             let renew_at = self.settings.renew_at(&held.tokens, cx);
             match self.settings.credential(&held.tokens, renew_at, None, cx) {
                 Ok(credential) => held.credential = credential,
-                Err(error) => return self.release_broken(Work::of(Some(held), work.wish), error, SAVED),
+                Err(error) => return Turn::Ended(SAVED, error),
             }
         }
+        if let Some(error) = work.trouble {
+            return self.release(After::Broken(Some(held), error, work.wish), SAVED);
+        }
+        self.failures = 0;
         self.release(After::Token(held), SAVED)
     }
 
-    /// Serves what could not be saved, or withholds it, and tries again later.
+    /// Serves what could not be saved, or withholds it, and tries again later. The claim is kept until then: whoever reads the
+    /// record now finds a token that is spent.
     pub(super) fn keep_unsaved(
         &mut self,
         work: Work,
@@ -72,19 +76,20 @@ impl TokenManager {
         cx: &mut Context<'_>,
     ) -> Turned {
         let Some(mut held) = work.held else {
-            return self.release(After::Broken(None, error.into(), work.wish), finding);
+            return Turn::Ended(finding, Error::Bug("nothing was to be saved"));
         };
         let failures = held.unsaved.as_ref().map_or(0, |unsaved| unsaved.failures);
         let retry_at = Trouble::after(error.clone().into(), failures, cx).until;
         let due = self.settings.renew_at(&held.tokens, cx).map_or(retry_at, |due| due.min(retry_at));
         match self.settings.credential(&held.tokens, Some(due), Some(error.clone()), cx) {
             Ok(credential) => held.credential = credential,
-            Err(broken) => return self.release(After::Broken(Some(held), broken, work.wish), finding),
+            Err(broken) => return Turn::Ended(finding, broken),
         }
         held.unsaved = Some(NotSaved { retry_at, failures: failures.saturating_add(1) });
-        match self.settings.0.unsaved {
-            Unsaved::Served => self.release(After::Token(held), finding),
-            Unsaved::Withheld => self.release(After::Broken(Some(held), error.into(), work.wish), finding),
+        match (work.trouble, self.settings.0.unsaved) {
+            (Some(trouble), _) => self.rest(Some(held), trouble, work.wish, finding, cx),
+            (None, Unsaved::Served) => self.serve(held, finding),
+            (None, Unsaved::Withheld) => self.rest(Some(held), error.into(), work.wish, finding, cx),
         }
     }
 

@@ -55,6 +55,12 @@ impl TokenManager {
         self.state = core::mem::replace(&mut self.state, State::Ready).recovered();
     }
 
+    /// Whether the claim on the record is to be kept although no command is at work: there are new tokens that could not be
+    /// saved, and what the record holds is spent. A driver that still has a claim lets it go otherwise.
+    pub fn keeps_claim(&self) -> bool {
+        self.state.held().is_some_and(|held| held.unsaved.is_some())
+    }
+
     // Commands.
 
     fn command(&mut self, state: State, event: Event, cx: &mut Context<'_>) -> Turned {
@@ -150,7 +156,12 @@ impl TokenManager {
         Turn::Moved(finding, Step::Do(Effect::Release(self.settings.0.key.clone())))
     }
 
-    fn release_broken(&mut self, work: Work, error: Error, finding: Finding) -> Turned {
+    fn release_broken(&mut self, mut work: Work, error: Error, finding: Finding, cx: &mut Context<'_>) -> Turned {
+        if work.held.as_ref().is_some_and(|held| held.unsaved.is_some()) {
+            // The record is spent. Before the claim is let go, what is better has to be there.
+            work.trouble = Some(error);
+            return self.save(work, finding, cx);
+        }
         self.release(After::Broken(work.held, error, work.wish), finding)
     }
 
@@ -269,7 +280,7 @@ impl Transitions for TokenManager {
             (State::Renewing(running), event) => self.renewing(running, event, cx),
             (State::Acquiring(running), event) => self.acquiring(running, event, cx),
             (State::Delegating(work), Event::Delegated(tokens)) => self.delegated(*work, *tokens, cx),
-            (State::Delegating(work), Event::DelegateFailed(error)) => self.not_delegated(*work, error),
+            (State::Delegating(work), Event::DelegateFailed(error)) => self.not_delegated(*work, error, cx),
             (State::Rereading(doubtful), Event::Loaded(stored)) => {
                 let (work, doubt) = *doubtful;
                 self.reread_done(work, doubt, stored, cx)

@@ -39,7 +39,7 @@ impl TokenManager {
                         self.state = State::Renewing(Box::new((flow, work)));
                         Turn::Moved(finding, Step::Do(effect))
                     }
-                    Err(error) => self.release_broken(work, error, UNREADY),
+                    Err(error) => self.release_broken(work, error, UNREADY, cx),
                 }
             }
             Source::ClientCredentials { client, scope, extras } => {
@@ -49,7 +49,7 @@ impl TokenManager {
                         self.state = State::Acquiring(Box::new((flow, work)));
                         Turn::Moved(finding, Step::Do(effect))
                     }
-                    Err(error) => self.release_broken(work, error, UNREADY),
+                    Err(error) => self.release_broken(work, error, UNREADY, cx),
                 }
             }
             Source::Delegated => {
@@ -67,7 +67,7 @@ impl TokenManager {
                 Turn::Inner(effect)
             }
             Forwarded::Done(tokens) => self.issued(running.1, tokens, RENEWED, cx),
-            Forwarded::Broken(error) => self.not_renewed(running.1, error),
+            Forwarded::Broken(error) => self.not_renewed(running.1, error, cx),
         }
     }
 
@@ -84,7 +84,7 @@ impl TokenManager {
             }
             Forwarded::Done(tokens) => self.issued(running.1, tokens, GRANTED, cx),
             // No refusal ends a session that is none.
-            Forwarded::Broken(error) => self.release_broken(running.1, error, BROKEN),
+            Forwarded::Broken(error) => self.release_broken(running.1, error, BROKEN, cx),
         }
     }
 
@@ -117,12 +117,12 @@ impl TokenManager {
         }
     }
 
-    pub(super) fn not_renewed(&mut self, work: Work, error: Error) -> Turned {
+    pub(super) fn not_renewed(&mut self, work: Work, error: Error, cx: &mut Context<'_>) -> Turned {
         let doubt = match Meaning::of(&error) {
             Meaning::LogInAgain => Doubt::Revoked(error),
             Meaning::Uncertain if !work.repeated => Doubt::Uncertain,
             Meaning::Uncertain | Meaning::TryLater | Meaning::FixConfig | Meaning::AskForLess => {
-                return self.release_broken(work, error, BROKEN);
+                return self.release_broken(work, error, BROKEN, cx);
             }
         };
         let finding = if matches!(doubt, Doubt::Revoked(_)) { REVOKED } else { UNCERTAIN };
@@ -133,11 +133,11 @@ impl TokenManager {
         self.issued(work, tokens, GRANTED, cx)
     }
 
-    pub(super) fn not_delegated(&mut self, work: Work, error: Error) -> Turned {
+    pub(super) fn not_delegated(&mut self, work: Work, error: Error, cx: &mut Context<'_>) -> Turned {
         match Meaning::of(&error) {
             Meaning::LogInAgain if work.held.is_some() => self.reread(work, Doubt::Revoked(error), REVOKED),
             Meaning::LogInAgain | Meaning::Uncertain | Meaning::TryLater | Meaning::FixConfig | Meaning::AskForLess => {
-                self.release_broken(work, error, BROKEN)
+                self.release_broken(work, error, BROKEN, cx)
             }
         }
     }
@@ -156,7 +156,7 @@ impl TokenManager {
     ) -> Turned {
         let found = match self.read(stored, cx) {
             Ok(found) => found,
-            Err(error) => return self.release_broken(work, error, UNREADABLE),
+            Err(error) => return self.release_broken(work, error, UNREADABLE, cx),
         };
         let is_newer = found.version() > work.in_store();
         match (doubt, found) {
@@ -209,10 +209,10 @@ impl TokenManager {
     pub(super) fn not_reread(&mut self, work: Work, doubt: Doubt, error: StoreError, cx: &mut Context<'_>) -> Turned {
         let unshared = work.held.as_ref().is_some_and(|held| held.is_unshared());
         match doubt {
-            Doubt::Moved => self.keep_unsaved(work, error, LOAD_BROKEN, cx),
+            Doubt::Moved => self.keep_unsaved(work, error, UNSAVED, cx),
             Doubt::Revoked(refusal) if unshared => self.mark(work, refusal, cx),
             Doubt::Uncertain if unshared => self.renew(Work { repeated: true, ..work }, SAME_UNCERTAIN, cx),
-            Doubt::Revoked(_) | Doubt::Uncertain => self.release_broken(work, error.into(), LOAD_BROKEN),
+            Doubt::Revoked(_) | Doubt::Uncertain => self.release_broken(work, error.into(), LOAD_BROKEN, cx),
         }
     }
 }

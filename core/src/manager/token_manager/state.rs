@@ -74,6 +74,8 @@ pub(super) struct Work {
     /// Whether a refresh of unknown delivery was repeated already.
     pub(super) repeated: bool,
     pub(super) saves: u8,
+    /// Why nothing was renewed; answered once what was unsaved before is saved.
+    pub(super) trouble: Option<Error>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +158,7 @@ impl Wish {
 
 impl Work {
     pub(super) fn of(held: Option<Box<Held>>, wish: Wish) -> Self {
-        Self { wish, held, repeated: false, saves: 0 }
+        Self { wish, held, repeated: false, saves: 0, trouble: None }
     }
 
     pub(super) fn in_store(&self) -> Option<Version> {
@@ -172,6 +174,27 @@ impl Work {
 }
 
 impl State {
+    pub(super) fn held(&self) -> Option<&Held> {
+        match self {
+            State::Fresh(held) => Some(held),
+            State::Vacant(held, _) => held.as_deref(),
+            State::Resting(rest) => rest.held.as_deref(),
+            State::Ready
+            | State::Loading(_)
+            | State::Claiming(_)
+            | State::Renewing(_)
+            | State::Acquiring(_)
+            | State::Delegating(_)
+            | State::Rereading(_)
+            | State::Saving(_)
+            | State::Marking(_)
+            | State::Revoking(_)
+            | State::Erasing(_)
+            | State::Releasing(_)
+            | State::Failed => None,
+        }
+    }
+
     pub(super) fn into_held(self) -> Option<Box<Held>> {
         match self {
             State::Fresh(held) => Some(held),
