@@ -14,6 +14,7 @@ pub mod machine;
 pub mod manager;
 pub mod memory;
 mod random;
+pub mod resource;
 mod secret;
 pub mod server;
 mod snapshot;
@@ -44,4 +45,5 @@ pub const TABLES: &[&Table] = &[
     &endpoint::introspection::TABLE,
     &endpoint::revocation::TABLE,
     &manager::TABLE,
+    &resource::TABLE,
 ];

@@ -18,7 +18,7 @@ pub use registry::Registry;
 pub(crate) use assertion::ClientAssertion;
 pub(crate) use authentication::Method;
 pub(crate) use hook::{Hooked, Hooks, has_changed};
-pub(crate) use proof::Proof;
+pub(crate) use proof::{NONCE, Proof, challenges_nonce, keep_nonce};
 
 use std::borrow::Cow;
 use std::sync::Arc;

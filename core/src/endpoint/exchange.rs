@@ -16,11 +16,13 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method as HttpMethod, StatusCode};
 
 use crate::Secret;
-use crate::client::{Client, ClientAssertion, Credentials, Hooked, Method, Proof, default_user_agent};
+use crate::client::{
+    Client, ClientAssertion, Credentials, Hooked, Method, NONCE, Proof, challenges_nonce, default_user_agent,
+    keep_nonce,
+};
 use crate::error::{
     ConfigError, Delivery, Endpoint, Error, Expired, SendFailure, TransportError, TransportKind, UrlFlaw,
 };
-use crate::http::challenge::challenges;
 use crate::http::form::Form;
 use crate::http::json::{Object, Value};
 use crate::http::{Body, Sent, UrlPolicy, retry_after};
@@ -287,7 +289,7 @@ impl Exchange {
         let Some(key) = attempt.plan.proof_key() else {
             return self.send(attempt, plain);
         };
-        match Proof::new(key, &attempt.plan.method, &attempt.target().url, cx) {
+        match Proof::new(key, &attempt.plan.method, &attempt.target().url, None, cx) {
             Ok(unsigned) => {
                 let effect = Effect::Sign(unsigned.0.request(key.key_id(), key.algorithm()));
                 self.state = State::SigningProof(attempt, unsigned);
@@ -319,7 +321,7 @@ impl Exchange {
             Ok(response) => response,
             Err(error) => return Turn::Ended(UNREADY, error),
         };
-        attempt.keep_nonce(&response, cx);
+        keep_nonce(&attempt.plan.target.url, response.headers(), cx);
         if attempt.plan.proof_key().is_some() && !attempt.nonce_answered && demands_nonce(&response) {
             attempt.nonce_answered = true;
             return self.begin(attempt, cx, [NONCE_DEMANDED_RESIGN, NONCE_DEMANDED, NONCE_DEMANDED]);
@@ -481,16 +483,6 @@ impl Attempt {
         })
     }
 
-    fn keep_nonce(&self, response: &http::Response<Body>, cx: &mut Context<'_>) {
-        let mut values = response.headers().get_all("dpop-nonce").iter();
-        // Two nonces are as good as none: which of them is meant nobody knows.
-        if let (Some(nonce), None) = (values.next(), values.next())
-            && let Ok(nonce) = nonce.to_str()
-        {
-            cx.memory.keep_nonce(&self.plan.target.url.origin().ascii_serialization(), nonce);
-        }
-    }
-
     fn request(&mut self) -> Result<Outgoing, Error> {
         let (mut headers, mut form) = self.bare();
         let plan = &self.plan;
@@ -575,15 +567,10 @@ fn is_throttled(status: StatusCode) -> bool {
 
 /// Whether the answer asks for a proof with the nonce it brings (RFC 9449 §8, §9).
 fn demands_nonce(response: &http::Response<Body>) -> bool {
-    if response.headers().get("dpop-nonce").is_none() {
-        return false;
-    }
     match response.status() {
-        StatusCode::BAD_REQUEST => Object::parse(response.body().expose())
+        StatusCode::BAD_REQUEST if response.headers().contains_key(NONCE) => Object::parse(response.body().expose())
             .is_ok_and(|body| matches!(body.get("error"), Some(Value::String(code)) if code == "use_dpop_nonce")),
-        StatusCode::UNAUTHORIZED => challenges(response.headers())
-            .iter()
-            .any(|challenge| challenge.is("dpop") && challenge.error() == Some("use_dpop_nonce")),
+        StatusCode::UNAUTHORIZED => challenges_nonce(response.headers()),
         _ => false,
     }
 }

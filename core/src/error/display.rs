@@ -72,6 +72,7 @@ impl fmt::Display for Endpoint {
             Endpoint::Metadata => "server metadata",
             Endpoint::Keys => "key set",
             Endpoint::Redirect => "redirect URI",
+            Endpoint::Resource => "resource server",
             Endpoint::Extension => "endpoint",
         })
     }
@@ -91,6 +92,10 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::AuthenticationUnknown(name) => write!(f, "there is no client authentication named `{name}`"),
             ConfigError::PkceUnsupported => f.write_str("the server supports PKCE, but not with S256"),
+            ConfigError::Audience(origin) => write!(f, "the token is not for this place at {origin}"),
+            ConfigError::AuthorizationConflict(name) => {
+                write!(f, "the request has `{name}` already, where the credential goes")
+            }
             ConfigError::ReservedParameter(name) => write!(f, "the parameter `{name}` is the engine's own"),
             ConfigError::HookOverstepped { point, flaw } => write!(f, "a hook at {point} {flaw}"),
             ConfigError::ProviderUnknown(name) => write!(f, "there is no provider named `{name}`"),

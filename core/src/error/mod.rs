@@ -85,6 +85,8 @@ pub enum Endpoint {
     Keys,
     /// The client's own redirect URI (RFC 6749 §3.1.2).
     Redirect,
+    /// A resource server (RFC 6749 §7).
+    Resource,
     /// An endpoint of an extension.
     Extension,
 }
@@ -121,6 +123,10 @@ pub enum ConfigError {
     AuthenticationUnknown(String),
     /// The server supports PKCE, but not with S256.
     PkceUnsupported,
+    /// A token would go to an origin, or to a path of it, that is not of its audience. This is the origin.
+    Audience(String),
+    /// The request has a header or a parameter of this name already, where the credential goes.
+    AuthorizationConflict(String),
     /// An extra parameter would replace one of the engine's own.
     ReservedParameter(String),
     /// A hook of the client did what no hook may do. Nothing was sent.

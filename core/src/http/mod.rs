@@ -13,4 +13,5 @@ mod url_policy;
 pub use body::Body;
 pub use retry_after::{LONGEST_WAIT, http_date, retry_after};
 pub(crate) use sent::Sent;
+pub(crate) use url_policy::same_origin;
 pub use url_policy::{MAX_URL, Reach, UrlPolicy, is_public};

@@ -131,10 +131,7 @@ impl UrlPolicy {
     pub fn reach(&self, url: &Url, trusted: Option<&Url>) -> Result<Reach, UrlFlaw> {
         self.check(url)?;
         let host = url.host().ok_or(UrlFlaw::Host)?;
-        let named = trusted.and_then(Url::host).is_some_and(|trusted| match (&host, &trusted) {
-            (Host::Domain(host), Host::Domain(trusted)) => undotted(host) == undotted(trusted),
-            _ => host == trusted,
-        });
+        let named = trusted.and_then(Url::host).is_some_and(|trusted| same_host(&host, &trusted));
         if named || self.private_addresses {
             return Ok(Reach::Any);
         }
@@ -148,6 +145,22 @@ impl UrlPolicy {
             }
         };
         if public { Ok(Reach::Public) } else { Err(UrlFlaw::PrivateAddress) }
+    }
+}
+
+/// Whether two URLs are of one origin. The URL parser has settled case and international names; a default port is the same
+/// as none, and a name with a dot at its end the same as one without.
+pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+    let hosts = one.host().zip(other.host());
+    one.scheme() == other.scheme()
+        && one.port_or_known_default() == other.port_or_known_default()
+        && hosts.is_some_and(|(one, other)| same_host(&one, &other))
+}
+
+fn same_host(one: &Host<&str>, other: &Host<&str>) -> bool {
+    match (one, other) {
+        (Host::Domain(one), Host::Domain(other)) => undotted(one) == undotted(other),
+        _ => one == other,
     }
 }
 

@@ -19,11 +19,12 @@ use crate::grant::{
     AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh, authorization_code,
     client_credentials, device, refresh,
 };
-use crate::http::UrlPolicy;
 use crate::http::form::Form;
+use crate::http::{Body, UrlPolicy};
 use crate::jose::SignatureAlgorithm;
 use crate::machine::{Context, Event, Machine, StateId, Step, Table, Transitions};
 use crate::manager::{self, Settings, Source, TokenManager, Unsaved};
+use crate::resource::{self, Audience, AuthorizedRequest, Replay, RequestSettings};
 use crate::server::ServerMetadata;
 use crate::snapshot::Snapshot;
 use crate::store::StoreKey;
@@ -147,6 +148,15 @@ pub const SPECIMENS: &[Specimen] = &[
             ("delegated", || boxed(manager(Source::Delegated))),
         ],
     },
+    Specimen {
+        table: &resource::TABLE,
+        variants: &[
+            ("replayable", || boxed(protected(RequestSettings::new()))),
+            ("proof", || boxed(protected(RequestSettings::new().client(&proving())))),
+            ("once", || boxed(protected(RequestSettings::new().client(&proving()).replay(Replay::Impossible)))),
+            ("withheld", || boxed(protected(RequestSettings::new().withholding_token()))),
+        ],
+    },
 ];
 
 /// What the register needs to know of a machine that can be stored.
@@ -217,6 +227,7 @@ impl Storable for UserInfo {}
 impl Storable for Introspection {}
 impl Storable for Revocation {}
 impl Storable for TokenManager {}
+impl Storable for AuthorizedRequest {}
 
 fn boxed<M: Storable + Debug + Send + 'static>(machine: M) -> Box<dyn AnyMachine> {
     Box::new(Kept(machine))
@@ -257,6 +268,14 @@ fn introspection(client: &Client) -> Introspection {
 
 fn revocation(client: &Client) -> Revocation {
     or_broken(Revocation::new(client, &Secret::from("canary-refresh"), TokenKind::Refresh))
+}
+
+fn protected(settings: RequestSettings) -> AuthorizedRequest {
+    let mut request = http::Request::new(Body::new(b"canary-body".to_vec()));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = http::Uri::from_static("https://api.example/v1/lights?key=canary-query");
+    let audience = or_broken(Audience::only("https://api.example/v1"));
+    or_broken(AuthorizedRequest::new(request, &audience, settings))
 }
 
 /// The server that all machines of the register talk to.

@@ -4,6 +4,7 @@
 //! good id_token the nonce. Walks over this list reach every arrow of every table.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -196,6 +197,11 @@ stimuli! {
     "leased another" Leased => |_| leased("canary-other");
     "lease failed" LeaseFailed => |_| Event::LeaseFailed(LoginNeeded::NoSession.into());
     "inactive" Response => |_| json(200, r#"{"active":false}"#);
+    "leased a bound token" Leased => |_| leased_bound();
+    "lease failed for now" LeaseFailed => |_| Event::LeaseFailed(ProviderError::KeyUnavailable.into());
+    "token refused" Response => |_| response(401, &[("www-authenticate", r#"Bearer error="invalid_token""#)], "");
+    "nonce demanded by a resource" Response => |_| response(401, &[("www-authenticate", r#"DPoP error="use_dpop_nonce""#), ("dpop-nonce", "a-nonce")], "");
+    "more scope asked for" Response => |_| response(403, &[("www-authenticate", r#"Bearer error="insufficient_scope", scope="admin""#)], "");
 }
 
 /// A key set with the one key that signs the good id_tokens.
@@ -244,6 +250,12 @@ fn loaded(s: &Situation, distance: i64, life: Life, lifetime: u64, more: &str) -
 
 fn leased(token: &str) -> Event {
     Event::Leased(or_broken(Credential::bare(&Secret::from(token), &Placement::default(), &MarkerCrypto)))
+}
+
+fn leased_bound() -> Event {
+    let record = br#"{"access_token":"canary-access","token_type":"DPoP"}"#;
+    let tokens = or_broken(TokenSet::from_record(record, Timestamp::from_secs(0)).map_err(crate::Error::from));
+    Event::Leased(or_broken(Credential::new(Arc::new(tokens), &Placement::default(), None, None, &MarkerCrypto)))
 }
 
 fn failed(delivery: Delivery, kind: TransportKind) -> Event {

@@ -145,6 +145,7 @@ fn challenged(response: &Response<Body>, endpoint: Endpoint) -> Option<Words> {
         | Endpoint::Metadata
         | Endpoint::Keys
         | Endpoint::Redirect
+        | Endpoint::Resource
         | Endpoint::Extension => false,
     };
     (authenticates && response.status() == StatusCode::UNAUTHORIZED && !challenges.is_empty()).then(|| Words {

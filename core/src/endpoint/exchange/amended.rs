@@ -44,6 +44,7 @@ impl Plan {
             | Endpoint::Metadata
             | Endpoint::Keys
             | Endpoint::Redirect
+            | Endpoint::Resource
             | Endpoint::Extension => return Ok(None),
         };
         if !client.hooks().run_at(point) {

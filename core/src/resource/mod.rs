@@ -1,0 +1,16 @@
+//! Requests to resource servers: where a token may go, how it gets there, and what a 401 means.
+//!
+//! [`Audience`] says where, [`AuthorizedRequest`] is the machine that gets a credential, attaches it and judges the answer,
+//! [`step_up`](challenge_of) reads what a server asks for besides. [`Template`] makes requests from plain values. What a
+//! credential is and how it is kept fresh stands in [`manager`](crate::manager); what an answer means is the caller's.
+
+mod audience;
+mod request;
+mod step_up;
+
+pub use audience::Audience;
+pub use request::{AuthorizedRequest, Replay, RequestSettings, TABLE};
+pub use step_up::{StepUp, challenge_of};
+
+#[cfg(test)]
+mod tests;

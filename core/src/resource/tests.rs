@@ -1,0 +1,2 @@
+mod audience;
+mod requests;
