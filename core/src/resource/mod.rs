@@ -7,10 +7,12 @@
 mod audience;
 mod request;
 mod step_up;
+pub mod template;
 
 pub use audience::Audience;
 pub use request::{AuthorizedRequest, Replay, RequestSettings, TABLE};
 pub use step_up::{StepUp, challenge_of};
+pub use template::Template;
 
 #[cfg(test)]
 mod tests;

@@ -1,2 +1,3 @@
 mod audience;
 mod requests;
+mod template;
