@@ -3,12 +3,14 @@
 //! Everything is compared after one normalisation: case, the dot at the end of a name, default ports and international
 //! names as the URL Standard has them. A base with a path admits what lies below that path, and nothing beside it.
 
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::error::{ConfigError, Endpoint, Error, UrlFlaw, safe_text};
 use crate::http::{UrlPolicy, same_origin};
 
-/// The base URLs that a token may be sent to, and no others.
+/// The base URLs that a token may be sent to, and no others. Cloning is cheap.
 ///
 /// ```
 /// use grantflow_core::resource::Audience;
@@ -21,8 +23,8 @@ use crate::http::{UrlPolicy, same_origin};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Audience {
-    first: Url,
-    more: Vec<Url>,
+    first: Arc<Url>,
+    more: Arc<Vec<Url>>,
     loopback_http: bool,
 }
 
@@ -33,7 +35,7 @@ impl Audience {
     /// [`ConfigError::Url`] unless it is `https` without user info, query and fragment, or `http` to a loopback literal; the
     /// latter is of use only with [`dangerous_allow_loopback_http`](Self::dangerous_allow_loopback_http).
     pub fn only(base: &str) -> Result<Self, Error> {
-        Ok(Self { first: read(base)?, more: Vec::new(), loopback_http: false })
+        Ok(Self { first: Arc::new(read(base)?), more: Arc::default(), loopback_http: false })
     }
 
     /// Names one more.
@@ -41,7 +43,7 @@ impl Audience {
     /// # Errors
     /// As [`only`](Self::only).
     pub fn and(mut self, base: &str) -> Result<Self, Error> {
-        self.more.push(read(base)?);
+        Arc::make_mut(&mut self.more).push(read(base)?);
         Ok(self)
     }
 
@@ -59,7 +61,7 @@ impl Audience {
     /// whatever the bases are: unencrypted, with user info or with a fragment.
     pub fn admit(&self, url: &Url) -> Result<(), Error> {
         self.check(url)?;
-        if core::iter::once(&self.first).chain(&self.more).any(|base| covers(base, url)) {
+        if core::iter::once(&*self.first).chain(&*self.more).any(|base| covers(base, url)) {
             return Ok(());
         }
         Err(elsewhere(url))

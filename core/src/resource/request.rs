@@ -154,7 +154,8 @@ impl RequestSettings {
         self
     }
 
-    /// Names the client that the tokens belong to: its key makes the proofs of tokens that are bound to it.
+    /// Names the client that the tokens belong to: its hooks change the request, and its key makes the proofs of tokens that
+    /// are bound to it.
     pub fn client(mut self, client: &Client) -> Self {
         self.client = Some(client.clone());
         self
@@ -214,6 +215,7 @@ struct Job {
     head: Parts,
     body: Body,
     url: Url,
+    audience: Audience,
     settings: RequestSettings,
     credential: Option<Credential>,
     /// The answer that refused the first token, while another one is asked for.
@@ -232,18 +234,26 @@ impl AuthorizedRequest {
     /// asked for a credential.
     pub fn new(request: Request<Body>, audience: &Audience, settings: RequestSettings) -> Result<Self, Error> {
         let (mut head, body) = request.into_parts();
-        let flawed = |flaw| Error::from(ConfigError::Url { endpoint: Endpoint::Resource, flaw });
-        let url = Url::parse(&head.uri.to_string()).map_err(|_| flawed(UrlFlaw::Unparsable))?;
+        let url = parsed(&head)?;
         audience.admit(&url)?;
         // What was judged is what is sent, however two parsers read what the caller wrote.
-        head.uri = url.as_str().parse().map_err(|_| flawed(UrlFlaw::Unparsable))?;
+        head.uri = url.as_str().parse().map_err(|_| unparsable())?;
         for (name, value) in &mut head.headers {
             if SECRET.contains(name) {
                 value.set_sensitive(true);
             }
         }
-        let job =
-            Job { head, body, url, settings, credential: None, refusal: None, renewed: false, nonce_answered: false };
+        let job = Job {
+            head,
+            body,
+            url,
+            audience: audience.clone(),
+            settings,
+            credential: None,
+            refusal: None,
+            renewed: false,
+            nonce_answered: false,
+        };
         Ok(Self(State::Ready(Box::new(job))))
     }
 
@@ -376,16 +386,16 @@ impl Job {
     }
 
     /// The last changes to a head that has its token and does not have its proof yet: a proof is about the URL that is sent.
-    /// Here is the place of what a client changes in every protected request.
-    fn amend(&self, _head: &mut Parts) -> Result<(), Error> {
-        Ok(())
+    /// Here run the client's hooks for protected requests. They cannot lead out of the audience.
+    fn amend(&self, head: &mut Parts) -> Result<(), Error> {
+        let Some(client) = &self.settings.client else { return Ok(()) };
+        client.apply_protected_request(head)?;
+        if head.uri == self.head.uri { Ok(()) } else { self.audience.admit(&parsed(head)?) }
     }
 
     fn proof(&self, head: &Parts, tokens: &TokenSet, cx: &mut Context<'_>) -> Result<(Effect, Proof), Error> {
         let key = self.settings.key().ok_or(ConfigError::Missing("proof key"))?;
-        let unparsable = |_| ConfigError::Url { endpoint: Endpoint::Resource, flaw: UrlFlaw::Unparsable };
-        let url = Url::parse(&head.uri.to_string()).map_err(unparsable)?;
-        let proof = Proof::new(key, &head.method, &url, Some(tokens.access_token()), cx)?;
+        let proof = Proof::new(key, &head.method, &parsed(head)?, Some(tokens.access_token()), cx)?;
         Ok((Effect::Sign(proof.0.request(key.key_id(), key.algorithm())), proof))
     }
 
@@ -436,6 +446,14 @@ impl Transitions for AuthorizedRequest {
     fn fail(&mut self) {
         self.0 = State::Failed;
     }
+}
+
+fn parsed(head: &Parts) -> Result<Url, Error> {
+    Url::parse(&head.uri.to_string()).map_err(|_| unparsable())
+}
+
+fn unparsable() -> Error {
+    ConfigError::Url { endpoint: Endpoint::Resource, flaw: UrlFlaw::Unparsable }.into()
 }
 
 fn lost(failure: SendFailure) -> Error {

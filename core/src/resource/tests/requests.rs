@@ -545,3 +545,39 @@ fn rf_14_a_refresh_token_is_never_sent_to_a_resource() {
     assert!(sent.headers().values().all(|value| !value.to_str().unwrap().contains("refresh")));
     assert!(!sent.uri().to_string().contains("refresh"));
 }
+
+#[test]
+fn hooks_of_the_client_see_the_token_and_cannot_leave_the_audience() {
+    use crate::client::{Client, Hook};
+    let builder = || Client::builder(crate::testing::specimens::server(), "client");
+    let client = builder().hook(Hook::protected_request(|url, headers| {
+        assert!(headers.contains_key(AUTHORIZATION));
+        url.query_pairs_mut().append_pair("site", "x");
+        headers.insert("x-own", HeaderValue::from_static("y"));
+        Ok(())
+    }));
+    let client = client.build().unwrap();
+    let mut play = Play::new([bound("1"), bound("2")], [refused(), answer(200, &[])]);
+    play.run(request(proving().client(&client))).unwrap();
+    for outgoing in &play.sent {
+        assert_eq!(outgoing.request.uri(), "https://api.example/v1/lights?on=true&site=x", "once for each sending");
+        assert_eq!(outgoing.request.headers()["x-own"], "y");
+    }
+    type Change = fn(&mut url::Url, &mut http::HeaderMap);
+    let changes: [Change; 4] = [
+        |url, _| url.set_path("/v2/"),
+        |url, _| url.set_host(Some("evil.example")).unwrap(),
+        |_, headers| drop(headers.remove(AUTHORIZATION)),
+        |_, headers| drop(headers.insert("dpop", HeaderValue::from_static("x"))),
+    ];
+    for change in changes {
+        let hook = Hook::protected_request(move |url, headers| {
+            change(url, headers);
+            Ok(())
+        });
+        let client = builder().hook(hook).build().unwrap();
+        let mut play = Play::new([bearer("1")], []);
+        assert!(matches!(play.run(request(proving().client(&client))), Err(Error::Config(_))));
+        assert_eq!(play.log, ["lease"], "nothing is sent");
+    }
+}
