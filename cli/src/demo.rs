@@ -138,7 +138,7 @@ impl Demo {
     async fn userinfo(&self, client: &Client, tokens: &TokenSet) -> Outcome<()> {
         self.trace.heading("UserInfo: who is it?");
         let subject = tokens.identity().map(|identity| identity.subject()).unwrap_or_default();
-        let profile = self.drive(&mut UserInfo::new(client, tokens.access_token(), subject)?, &mut Nobody).await?;
+        let profile = self.drive(&mut UserInfo::of(client, tokens, subject)?, &mut Nobody).await?;
         let email = profile.verified_email().map_or_else(|| "no e-mail".to_owned(), |email| safe_text(&email));
         Ok(((), format!("{}, {email}", safe_text(profile.subject()))))
     }

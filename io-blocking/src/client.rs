@@ -213,7 +213,7 @@ impl Client {
     /// As [`UserInfo`] gives them.
     pub fn userinfo(&self, tokens: &TokenSet) -> Result<Profile, Error> {
         let identity = tokens.identity().ok_or(ConfigError::Missing("a verified id_token (scope `openid`)"))?;
-        let mut flow = UserInfo::new(&self.client, tokens.access_token(), identity.subject())?;
+        let mut flow = UserInfo::of(&self.client, tokens, identity.subject())?;
         self.driver.run(&mut flow, Event::Start, &mut Nobody)
     }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use grantflow_core::Secret;
 use grantflow_core::client::{Client, ProofKey};
 use grantflow_core::endpoint::revocation::TokenKind;
-use grantflow_core::endpoint::{Introspection, Revocation};
+use grantflow_core::endpoint::{Introspection, Revocation, UserInfo};
 use grantflow_core::error::{ConfigError, Error};
 use grantflow_core::grant::{ClientCredentials, Extras};
 use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::machine::{EffectKind, Machine, READY};
+use grantflow_core::token::TokenSet;
 use serde_json::{Value, json};
 
 use crate::scripted::*;
@@ -189,4 +190,32 @@ fn dp_05_only_token_requests_carry_a_proof() {
     run.start().waits_for(EffectKind::Send);
     assert_eq!(run.last().header("dpop"), None, "revocation binds nothing");
     run.sent(&["POST https://as.example/revoke"]);
+}
+
+#[test]
+fn dp_07_a_question_to_userinfo_with_a_bound_token_carries_a_proof_of_it() {
+    let tokens = |kind: &str| {
+        let record = json!({ "access_token": "canary-access", "token_type": kind }).to_string();
+        TokenSet::from_record(record.as_bytes(), BEGIN).unwrap()
+    };
+    const USERINFO: &str = "GET https://as.example/userinfo";
+    let demand = [("www-authenticate", r#"DPoP error="use_dpop_nonce""#), ("dpop-nonce", "fresh")];
+    let profile = || json(200, &json!({ "sub": "alice" }));
+    let mut run = Run::new(UserInfo::of(&bound_client(), &tokens("DPoP"), "alice").unwrap())
+        .answering([answer(401, &demand, ""), profile()]);
+    run.start().done();
+    let claims = run.last().claims("dpop");
+    assert_eq!((&claims["htm"], &claims["nonce"]), (&json!("GET"), &json!("fresh")));
+    assert_eq!(claims["ath"], json!("7fDAJF_3B9KcqLRbkOdgCmjuQO4Bt3Gmg2ckGP_9_2A"));
+    assert_eq!(run.last().header("authorization"), Some("DPoP canary-access"));
+    run.sent(&[USERINFO, USERINFO]);
+
+    let mut run = Run::new(UserInfo::of(&bound_client(), &tokens("Bearer"), "alice").unwrap()).answering([profile()]);
+    run.start().done();
+    assert_eq!(run.last().header("authorization"), Some("Bearer canary-access"));
+    assert_eq!(run.last().header("dpop"), None);
+    run.sent(&[USERINFO]);
+
+    let error = UserInfo::of(&confidential(), &tokens("DPoP"), "alice").map(|_| ()).unwrap_err();
+    assert_eq!(error, ConfigError::Missing("proof key").into());
 }

@@ -17,7 +17,7 @@ use http::{Method as HttpMethod, StatusCode};
 
 use crate::Secret;
 use crate::client::{
-    Client, ClientAssertion, Credentials, Hooked, Method, NONCE, Proof, challenges_nonce, default_user_agent,
+    Client, ClientAssertion, Credentials, Hooked, Method, NONCE, Proof, ProofKey, challenges_nonce, default_user_agent,
     keep_nonce,
 };
 use crate::error::{
@@ -122,6 +122,8 @@ pub(crate) struct Plan {
     method: HttpMethod,
     target: EndpointUrl,
     credentials: Attached,
+    /// The key that the access token is bound to.
+    bound_to: Option<ProofKey>,
     accept: &'static str,
     user_agent: Option<HeaderValue>,
     form: Form,
@@ -157,6 +159,7 @@ impl Plan {
             method: HttpMethod::POST,
             target,
             credentials: Attached::Client(client.clone()),
+            bound_to: None,
             accept: "application/json",
             user_agent: client.user_agent(),
             form,
@@ -170,6 +173,11 @@ impl Plan {
         Self { credentials: Attached::Bearer(token), limit: ANSWER_LIMIT, ..Self::get(endpoint, target) }
     }
 
+    /// Sends a proof besides, for a token that is bound to a key (RFC 9449 §7).
+    pub(crate) fn bound_to(self, key: &ProofKey) -> Self {
+        Self { bound_to: Some(key.clone()), ..self }
+    }
+
     /// A public document.
     pub(crate) fn get(endpoint: Endpoint, target: EndpointUrl) -> Self {
         Self {
@@ -177,6 +185,7 @@ impl Plan {
             method: HttpMethod::GET,
             target,
             credentials: Attached::Nothing,
+            bound_to: None,
             accept: "application/json",
             user_agent: Some(default_user_agent()),
             form: Form::new(),
@@ -207,11 +216,19 @@ impl Plan {
         }
     }
 
-    /// Only token requests carry a proof: introspection and revocation bind nothing.
-    fn proof_key(&self) -> Option<&crate::client::ProofKey> {
+    /// Of what a client authenticates, only token requests carry a proof: introspection and revocation bind nothing.
+    fn proof_key(&self) -> Option<&ProofKey> {
         match &self.credentials {
             Attached::Client(client) if self.endpoint == Endpoint::Token => client.proof_key(),
-            Attached::Client(_) | Attached::Nothing | Attached::Bearer(_) => None,
+            Attached::Bearer(_) => self.bound_to.as_ref(),
+            Attached::Client(_) | Attached::Nothing => None,
+        }
+    }
+
+    fn access_token(&self) -> Option<&Secret> {
+        match &self.credentials {
+            Attached::Bearer(token) => Some(token),
+            Attached::Client(_) | Attached::Nothing => None,
         }
     }
 }
@@ -289,7 +306,7 @@ impl Exchange {
         let Some(key) = attempt.plan.proof_key() else {
             return self.send(attempt, plain);
         };
-        match Proof::new(key, &attempt.plan.method, &attempt.target().url, None, cx) {
+        match Proof::new(key, &attempt.plan.method, &attempt.target().url, attempt.plan.access_token(), cx) {
             Ok(unsigned) => {
                 let effect = Effect::Sign(unsigned.0.request(key.key_id(), key.algorithm()));
                 self.state = State::SigningProof(attempt, unsigned);
@@ -490,7 +507,8 @@ impl Attempt {
         match &plan.credentials {
             Attached::Nothing => {}
             Attached::Bearer(token) => {
-                headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose()))?);
+                let scheme = if plan.bound_to.is_some() { "DPoP" } else { "Bearer" };
+                headers.insert(AUTHORIZATION, sensitive(&format!("{scheme} {}", token.expose()))?);
             }
             Attached::Client(client) => match client.method() {
                 Method::None => form.push(client.id_parameter(), client.client_id()),

@@ -11,11 +11,11 @@ use super::nested;
 use super::single::{self, Single, single_exchange};
 use crate::Secret;
 use crate::client::Client;
-use crate::error::{Endpoint, Error, Rule, SecurityError};
+use crate::error::{ConfigError, Endpoint, Error, Rule, SecurityError};
 use crate::http::Body;
 use crate::http::json::{Object, Value};
 use crate::machine::{Arrow, COMPLETE, Context, EventKind, FAILED, Finding, READY, StateId, Step, Table, Turn};
-use crate::token::{Leniency, answer, refusal};
+use crate::token::{Leniency, TokenSet, TokenType, answer, refusal};
 
 const EXCHANGING: StateId = single::EXCHANGING;
 
@@ -72,16 +72,32 @@ impl Profile {
 pub struct UserInfo(Single<String>);
 
 impl UserInfo {
-    /// Asks about the person whom `access_token` speaks for, and who must be `subject`: the `sub` of the id_token that
+    /// Asks about the person whom `tokens` speak for, and who must be `subject`: the `sub` of the id_token that came with
+    /// them. A token that is bound to the client's key goes with a proof (RFC 9449 §7).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`ConfigError::Missing`] when the token is bound and the client has no key.
+    pub fn of(client: &Client, tokens: &TokenSet, subject: &str) -> Result<Self, Error> {
+        if *tokens.token_type() != TokenType::Dpop {
+            return Self::new(client, tokens.access_token(), subject);
+        }
+        let key = client.proof_key().ok_or(ConfigError::Missing("proof key"))?;
+        Ok(Self(Single::new(plan(client, tokens.access_token())?.bound_to(key), subject.to_owned())))
+    }
+
+    /// Asks about the person whom a bearer token speaks for, and who must be `subject`: the `sub` of the id_token that
     /// came with it.
     ///
     /// # Errors
-    /// [`ConfigError::EndpointMissing`](crate::error::ConfigError::EndpointMissing) when the server has no UserInfo endpoint.
+    /// [`ConfigError::EndpointMissing`] when the server has no UserInfo endpoint.
     pub fn new(client: &Client, access_token: &Secret, subject: &str) -> Result<Self, Error> {
-        let target = client.endpoint(Endpoint::UserInfo)?.clone();
-        let plan = Plan::get_as_bearer(Endpoint::UserInfo, target, access_token.duplicate()).on_behalf_of(client);
-        Ok(Self(Single::new(plan, subject.to_owned())))
+        Ok(Self(Single::new(plan(client, access_token)?, subject.to_owned())))
     }
+}
+
+fn plan(client: &Client, access_token: &Secret) -> Result<Plan, Error> {
+    let target = client.endpoint(Endpoint::UserInfo)?.clone();
+    Ok(Plan::get_as_bearer(Endpoint::UserInfo, target, access_token.duplicate()).on_behalf_of(client))
 }
 
 single_exchange!(UserInfo, Profile, |subject, response, cx| match read(&subject, &response, cx) {
