@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -46,9 +47,33 @@ impl fmt::Debug for TokenId {
 #[derive(Debug)]
 #[must_use]
 pub struct Placement {
-    header: HeaderName,
+    place: Place,
     prefix: Prefix,
-    beside: Option<(HeaderName, HeaderValue)>,
+    beside: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Header(HeaderName),
+    #[cfg(feature = "legacy-grants")]
+    Parameter(Part, String),
+}
+
+/// Which part of a request a parameter stands in.
+#[cfg(feature = "legacy-grants")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Query,
+    Form,
+}
+
+/// A token that goes with a request as a parameter.
+#[cfg(feature = "legacy-grants")]
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) part: Part,
+    pub(crate) name: String,
+    pub(crate) value: Secret,
 }
 
 #[derive(Debug)]
@@ -59,14 +84,35 @@ enum Prefix {
 
 impl Default for Placement {
     fn default() -> Self {
-        Self { header: AUTHORIZATION, prefix: Prefix::TokenType, beside: None }
+        Self { place: Place::Header(AUTHORIZATION), prefix: Prefix::TokenType, beside: Vec::new() }
     }
 }
 
 impl Placement {
     /// Uses another header than `Authorization`.
     pub fn in_header(mut self, header: HeaderName) -> Self {
-        self.header = header;
+        self.place = Place::Header(header);
+        self
+    }
+
+    /// Puts the bare token into the query of the URL, as the parameter of this name (RFC 6750 §2.3).
+    ///
+    /// Dangerous: URLs stand in the logs of every server and proxy on the way, and RFC 9700 §4.3.2 forbids it. Only
+    /// [`AuthorizedRequest`](crate::resource::AuthorizedRequest) sends it; [`Credential::headers`] has no token then.
+    #[cfg(feature = "legacy-grants")]
+    pub fn dangerous_in_query(mut self, name: &str) -> Self {
+        self.place = Place::Parameter(Part::Query, name.to_owned());
+        self
+    }
+
+    /// Puts the bare token into a form-encoded body, as the parameter of this name (RFC 6750 §2.2). A request with any other
+    /// body is refused.
+    ///
+    /// Dangerous: what logs or forwards forms gets the token. Only
+    /// [`AuthorizedRequest`](crate::resource::AuthorizedRequest) sends it; [`Credential::headers`] has no token then.
+    #[cfg(feature = "legacy-grants")]
+    pub fn dangerous_in_form(mut self, name: &str) -> Self {
+        self.place = Place::Parameter(Part::Form, name.to_owned());
         self
     }
 
@@ -91,21 +137,53 @@ impl Placement {
     /// Sends an API key besides. An empty one is none.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] when the key cannot stand in a header.
-    pub fn with_api_key(mut self, header: HeaderName, key: &Secret) -> Result<Self, Error> {
-        self.beside = if key.expose().is_empty() { None } else { Some((header, value("", key, "api_key")?)) };
+    /// As [`with_header`](Self::with_header).
+    pub fn with_api_key(self, header: HeaderName, key: &Secret) -> Result<Self, Error> {
+        if key.expose().is_empty() { Ok(self) } else { self.with_header(header, key) }
+    }
+
+    /// Sends this header besides, in place of one of the same name.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when no header can hold the value, and for `Authorization`: it could replace the token.
+    pub fn with_header(mut self, header: HeaderName, content: &Secret) -> Result<Self, Error> {
+        if header == AUTHORIZATION || self.place == Place::Header(header.clone()) {
+            return Err(ConfigError::Invalid { setting: "additional header", why: "is where the token goes" }.into());
+        }
+        let content = value("", content, "additional header")?;
+        self.beside.retain(|(known, _)| *known != header);
+        self.beside.push((header, content));
         Ok(self)
     }
 
-    fn headers(&self, tokens: &TokenSet) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-        let token = tokens.access_token();
-        let value = match (&self.prefix, tokens.token_type()) {
-            (Prefix::Own(prefix), _) => value(prefix, token, "access_token")?,
-            (Prefix::TokenType, TokenType::Bearer) => value("Bearer ", token, "access_token")?,
-            (Prefix::TokenType, TokenType::Dpop) => value("DPoP ", token, "access_token")?,
-            (Prefix::TokenType, TokenType::Other(name)) => value(&format!("{name} "), token, "access_token")?,
+    /// The headers of a token that is written behind `prefix`. Where the token goes, nothing else does.
+    fn headers(&self, prefix: &str, token: &Secret) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+        let own = match &self.place {
+            Place::Header(header) => Some((header.clone(), value(prefix, token, "access_token")?)),
+            #[cfg(feature = "legacy-grants")]
+            Place::Parameter(..) => None,
         };
-        Ok(core::iter::once((self.header.clone(), value)).chain(self.beside.clone()).collect())
+        let beside = self.beside.iter().filter(|(name, _)| self.place != Place::Header(name.clone()));
+        Ok(own.into_iter().chain(beside.cloned()).collect())
+    }
+
+    #[cfg(feature = "legacy-grants")]
+    fn parameter(&self, token: &Secret) -> Option<Parameter> {
+        match &self.place {
+            Place::Header(_) => None,
+            Place::Parameter(part, name) => {
+                Some(Parameter { part: *part, name: name.clone(), value: token.duplicate() })
+            }
+        }
+    }
+
+    fn prefix(&self, kind: Option<&TokenType>) -> Cow<'_, str> {
+        match (&self.prefix, kind) {
+            (Prefix::Own(prefix), _) => Cow::Borrowed(prefix),
+            (Prefix::TokenType, None | Some(TokenType::Bearer)) => Cow::Borrowed("Bearer "),
+            (Prefix::TokenType, Some(TokenType::Dpop)) => Cow::Borrowed("DPoP "),
+            (Prefix::TokenType, Some(TokenType::Other(name))) => Cow::Owned(format!("{name} ")),
+        }
     }
 }
 
@@ -134,6 +212,8 @@ pub struct Credential(Arc<Inner>);
 
 struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
+    #[cfg(feature = "legacy-grants")]
+    parameter: Option<Parameter>,
     id: TokenId,
     tokens: Option<Arc<TokenSet>>,
     bare: Option<Secret>,
@@ -154,7 +234,9 @@ impl Credential {
         crypto: &dyn Crypto,
     ) -> Result<Self, Error> {
         Ok(Self(Arc::new(Inner {
-            headers: placement.headers(&tokens)?,
+            headers: placement.headers(&placement.prefix(Some(tokens.token_type())), tokens.access_token())?,
+            #[cfg(feature = "legacy-grants")]
+            parameter: placement.parameter(tokens.access_token()),
             id: TokenId::of(tokens.access_token(), crypto),
             since: tokens.received_at(),
             renew_at,
@@ -173,13 +255,14 @@ impl Credential {
         if token.expose().is_empty() {
             return Err(ConfigError::Missing("access token").into());
         }
-        let prefix = match &placement.prefix {
-            Prefix::Own(prefix) => prefix,
-            Prefix::TokenType => "Bearer ",
+        let headers = placement.headers(&placement.prefix(None), token)?;
+        let bare = Inner {
+            #[cfg(feature = "legacy-grants")]
+            parameter: placement.parameter(token),
+            bare: Some(token.duplicate()),
+            ..Inner::fixed(headers, TokenId::of(token, crypto))
         };
-        let own = (placement.header.clone(), value(prefix, token, "access_token")?);
-        let headers = core::iter::once(own).chain(placement.beside.clone()).collect();
-        Ok(Self::fixed(headers, TokenId::of(token, crypto), Some(token.duplicate())))
+        Ok(Self(Arc::new(bare)))
     }
 
     /// A name and a password (RFC 7617).
@@ -211,7 +294,7 @@ impl Credential {
         });
         let encoded = Secret::from(base64::engine::general_purpose::STANDARD.encode(&*bytes));
         let header = (AUTHORIZATION, value("Basic ", &encoded, "password")?);
-        Ok(Self::fixed(vec![header], TokenId::of(&encoded, crypto), None))
+        Ok(Self::fixed(vec![header], TokenId::of(&encoded, crypto)))
     }
 
     /// A key in a header of its own, and nothing else.
@@ -222,13 +305,17 @@ impl Credential {
         if key.expose().is_empty() {
             return Err(ConfigError::EmptySecret.into());
         }
-        Ok(Self::fixed(vec![(header, value("", key, "api_key")?)], TokenId::of(key, crypto), None))
+        Ok(Self::fixed(vec![(header, value("", key, "api_key")?)], TokenId::of(key, crypto)))
     }
 
-    fn fixed(headers: Vec<(HeaderName, HeaderValue)>, id: TokenId, bare: Option<Secret>) -> Self {
-        let since = Timestamp::from_millis(0);
-        let (tokens, renew_at, expires_at, unsaved) = (None, None, None, None);
-        Self(Arc::new(Inner { headers, id, tokens, bare, since, renew_at, expires_at, unsaved }))
+    fn fixed(headers: Vec<(HeaderName, HeaderValue)>, id: TokenId) -> Self {
+        Self(Arc::new(Inner::fixed(headers, id)))
+    }
+
+    /// What goes with the request as a parameter.
+    #[cfg(feature = "legacy-grants")]
+    pub(crate) fn parameter(&self) -> Option<&Parameter> {
+        self.0.parameter.as_ref()
     }
 
     /// The headers to set, values marked as sensitive.
@@ -281,6 +368,23 @@ impl Credential {
     }
 }
 
+impl Inner {
+    fn fixed(headers: Vec<(HeaderName, HeaderValue)>, id: TokenId) -> Self {
+        Self {
+            headers,
+            #[cfg(feature = "legacy-grants")]
+            parameter: None,
+            id,
+            tokens: None,
+            bare: None,
+            since: Timestamp::from_millis(0),
+            renew_at: None,
+            expires_at: None,
+            unsaved: None,
+        }
+    }
+}
+
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential")
@@ -289,3 +393,6 @@ impl fmt::Debug for Credential {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ mod tests;
 mod token_manager;
 
 pub use credential::{API_KEY_HEADER, Charset, Credential, Placement, TokenId};
+#[cfg(feature = "legacy-grants")]
+pub(crate) use credential::{Parameter, Part};
 pub use gate::{Change, Gate, Verdict, Wish};
 pub use lease::{Lease, SignedOut, Trouble};
 pub use meaning::Meaning;

@@ -5,6 +5,8 @@
 //! credential is and how it is kept fresh stands in [`manager`](crate::manager); what an answer means is the caller's.
 
 mod audience;
+#[cfg(feature = "legacy-grants")]
+mod legacy;
 mod request;
 mod step_up;
 pub mod template;

@@ -18,6 +18,8 @@ use http::{Request, Response, StatusCode};
 use url::Url;
 
 use super::Audience;
+#[cfg(feature = "legacy-grants")]
+use super::legacy;
 use super::step_up::{challenge_of, refuses_token};
 use crate::client::{Client, Proof, ProofKey, challenges_nonce, keep_nonce};
 use crate::error::{ConfigError, Endpoint, Error, SendFailure, TransportError, UrlFlaw};
@@ -213,7 +215,8 @@ enum State {
 struct Job {
     /// The caller's own, but for the URL: it is written as it was judged.
     head: Parts,
-    body: Body,
+    /// `None` when the caller holds it.
+    body: Option<Body>,
     url: Url,
     audience: Audience,
     settings: RequestSettings,
@@ -233,7 +236,16 @@ impl AuthorizedRequest {
     /// [`ConfigError::Audience`] and [`ConfigError::Url`] as [`Audience::admit`] has them. Nothing is sent then, and nobody is
     /// asked for a credential.
     pub fn new(request: Request<Body>, audience: &Audience, settings: RequestSettings) -> Result<Self, Error> {
-        let (mut head, body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        Self::made(head, Some(body), audience, settings)
+    }
+
+    fn made(
+        mut head: Parts,
+        body: Option<Body>,
+        audience: &Audience,
+        settings: RequestSettings,
+    ) -> Result<Self, Error> {
         let url = parsed(&head)?;
         audience.admit(&url)?;
         // What was judged is what is sent, however two parsers read what the caller wrote.
@@ -271,7 +283,7 @@ impl AuthorizedRequest {
         audience: &Audience,
         settings: RequestSettings,
     ) -> Result<Self, Error> {
-        Self::new(Request::from_parts(head, Body::empty()), audience, settings.replay(replay))
+        Self::made(head, None, audience, settings.replay(replay))
     }
 
     fn begin(&mut self, mut job: Box<Job>) -> Turned {
@@ -381,6 +393,14 @@ impl Job {
             }
         }
         credential.write_to(&mut head.headers);
+        #[cfg(feature = "legacy-grants")]
+        if let Some(parameter) = credential.parameter() {
+            if self.bound_tokens().is_some() {
+                let why = "a token that is bound to a key goes into the header (RFC 9449 §7.1)";
+                return Err(ConfigError::Invalid { setting: "token placement", why }.into());
+            }
+            legacy::prepare(parameter, &self.url, self.body.as_ref(), &mut head)?;
+        }
         self.amend(&mut head)?;
         Ok(head)
     }
@@ -401,9 +421,12 @@ impl Job {
 
     fn outgoing(&mut self, head: Parts) -> Outgoing {
         let body = match self.settings.replay {
-            Replay::Possible => Body::new(self.body.expose().to_vec()),
-            Replay::Impossible => core::mem::take(&mut self.body),
+            Replay::Possible => self.body.as_ref().map(|body| Body::new(body.expose().to_vec())),
+            Replay::Impossible => self.body.take(),
         };
+        let body = body.unwrap_or_default();
+        #[cfg(feature = "legacy-grants")]
+        let body = legacy::filled(body, self.credential.as_ref().and_then(Credential::parameter));
         let request = Request::from_parts(head, body);
         Outgoing { request, max_body: self.settings.max_body, timeout: self.settings.timeout, reach: Reach::Any }
     }

@@ -1,3 +1,5 @@
 mod audience;
+#[cfg(feature = "legacy-grants")]
+mod legacy;
 mod requests;
 mod template;

@@ -24,23 +24,23 @@ const URL: &str = "https://api.example/v1/lights?on=true";
 
 /// One request, the authorizer and the server that it meets.
 #[derive(Default)]
-struct Play {
+pub(super) struct Play {
     leases: VecDeque<Result<Credential, Error>>,
     answers: VecDeque<Event>,
     memory: Memory,
-    log: Vec<&'static str>,
-    sent: Vec<Outgoing>,
+    pub(super) log: Vec<&'static str>,
+    pub(super) sent: Vec<Outgoing>,
 }
 
 impl Play {
-    fn new(
+    pub(super) fn new(
         leases: impl IntoIterator<Item = Result<Credential, Error>>,
         answers: impl IntoIterator<Item = Event>,
     ) -> Self {
         Self { leases: leases.into_iter().collect(), answers: answers.into_iter().collect(), ..Self::default() }
     }
 
-    fn run(&mut self, mut machine: AuthorizedRequest) -> Result<Response<Body>, Error> {
+    pub(super) fn run(&mut self, mut machine: AuthorizedRequest) -> Result<Response<Body>, Error> {
         let mut random = CountingRandom::default();
         let mut event = Event::Start;
         loop {
@@ -120,9 +120,18 @@ fn request(settings: RequestSettings) -> AuthorizedRequest {
 }
 
 fn token(token: &str, kind: &str) -> Result<Credential, Error> {
+    placed(token, kind, &Placement::default())
+}
+
+#[cfg(feature = "legacy-grants")]
+pub(super) fn bound_as(placement: &Placement) -> Result<Credential, Error> {
+    placed("1", "DPoP", placement)
+}
+
+fn placed(token: &str, kind: &str, placement: &Placement) -> Result<Credential, Error> {
     let record = format!(r#"{{"access_token":"canary-{token}","token_type":"{kind}"}}"#);
     let tokens = Arc::new(TokenSet::from_record(record.as_bytes(), Timestamp::from_secs(0)).unwrap());
-    Credential::new(tokens, &Placement::default(), None, None, &MarkerCrypto)
+    Credential::new(tokens, placement, None, None, &MarkerCrypto)
 }
 
 fn bearer(name: &str) -> Result<Credential, Error> {
@@ -137,7 +146,7 @@ fn bare(name: &str) -> Result<Credential, Error> {
     Credential::bare(&Secret::from(name), &Placement::default(), &MarkerCrypto)
 }
 
-fn answer(status: u16, headers: &[(&'static str, &str)]) -> Event {
+pub(super) fn answer(status: u16, headers: &[(&'static str, &str)]) -> Event {
     let mut response = Response::new(Body::new(b"answer".to_vec()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     for (name, value) in headers {
