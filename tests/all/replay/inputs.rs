@@ -8,6 +8,7 @@ use super::Seeds;
 
 pub fn seeds() -> BTreeMap<&'static str, Seeds> {
     BTreeMap::from([
+        ("audience", audience()),
         ("callback", callback()),
         ("loopback_request", loopback_request()),
         ("challenge", challenge()),
@@ -717,4 +718,45 @@ fn record() -> Seeds {
         rows.push(ours.replace(from, to).into_bytes());
     }
     Seeds::of(rows).filled()
+}
+
+/// Bases, with what can be joined to them or admitted by them, right and wrong.
+fn audience() -> Seeds {
+    const BASES: [&str; 8] = [
+        "https://good.com",
+        "https://good.com/api",
+        "https://Good.com.:443/api/v1/",
+        "https://b\u{fc}cher.example",
+        "https://[2001:db8::1]:8443/api",
+        "http://127.0.0.1:8080/api",
+        "https://good.com/?x",
+        "http://good.com",
+    ];
+    const RESTS: [&str; 24] = [
+        "lights",
+        "/lights?on=true",
+        "",
+        "a/../b",
+        "../other",
+        "%2e%2e/other",
+        "..%2fother",
+        "..;x/other",
+        "//evil.com/x",
+        "///evil.com",
+        "\\\\evil.com",
+        "@evil.com",
+        "https://evil.com/x",
+        "https:evil.com",
+        "https://good.com/api/x",
+        "https://good.com./api/../x",
+        "https://GOOD.com:443/api/v1/x",
+        "https://good.com.evil.com/api",
+        "https://good.com@evil.com/api",
+        "https://[2001:0db8:0::1]:8443/api/x",
+        "http://127.0.0.1:8080/api/x",
+        "a\r\nHost: evil.com",
+        "x#y",
+        ".evil.com",
+    ];
+    Seeds::of(BASES.iter().flat_map(|base| RESTS.iter().map(move |rest| format!("{base}\n{rest}"))))
 }

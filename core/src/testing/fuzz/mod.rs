@@ -13,6 +13,7 @@
     reason = "a broken invariant must stop the fuzzer, and nothing else runs this"
 )]
 
+mod audience;
 mod messages;
 mod record;
 mod redirect;
@@ -23,6 +24,7 @@ use core::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
+pub use audience::audience;
 pub use messages::{device_reply, id_token, jwks, metadata, token_reply};
 pub use record::record;
 pub use redirect::{callback, loopback_request};
@@ -39,6 +41,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("audience", audience),
     ("callback", callback),
     ("challenge", challenge),
     ("device_reply", device_reply),

@@ -302,7 +302,9 @@ impl Play {
             Effect::Sleep { until } => assert!(*until > self.situation.now, "a sleep that is over"),
             Effect::Send(outgoing) => {
                 let uri = outgoing.request.uri();
-                assert_eq!((uri.scheme_str(), uri.host()), (Some("https"), Some("as.example")), "{uri}");
+                let at_resource = self.specimen.table.machine == "authorized-request";
+                let host = if at_resource { "api.example" } else { "as.example" };
+                assert_eq!((uri.scheme_str(), uri.host()), (Some("https"), Some(host)), "{uri}");
                 assert!(outgoing.max_body > 0 && !outgoing.timeout.is_zero());
                 self.under_way = single_use(outgoing.request.body());
                 // A token manager may repeat a refresh that nobody answered; its own model counts how often.
