@@ -39,6 +39,12 @@
 pub mod conformance;
 mod file;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod waiting;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -48,6 +54,10 @@ use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored};
 
 pub use file::FileStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 
 /// Keeps records under keys.
 ///
