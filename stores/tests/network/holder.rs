@@ -3,6 +3,7 @@
 //! It is this test program, told by its environment to run one test, which does nothing otherwise.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -38,7 +39,13 @@ pub(crate) struct Holder {
 impl Holder {
     /// Starts it and waits until it holds the claim of `key("held")`.
     pub(crate) fn start(url: &str, lease: Duration) -> Self {
+        Self::start_with(url, lease, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub(crate) fn start_with(url: &str, lease: Duration, variables: &[(&str, &Path)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
+            .envs(variables.iter().copied())
             .args(["--exact", "holder::a_holder_for_other_tests", "--nocapture"])
             .env("GRANTFLOW_TEST_HOLDER", url)
             .env("GRANTFLOW_TEST_LEASE", lease.as_millis().to_string())

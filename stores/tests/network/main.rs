@@ -18,3 +18,5 @@ mod postgres;
 mod proxy;
 mod redis;
 mod servers;
+#[cfg(all(feature = "postgres-tls", feature = "redis-tls"))]
+mod tls;

@@ -69,6 +69,16 @@ fn st_19_nothing_in_a_key_or_a_record_becomes_sql() {
         assert_eq!(store.load(&key).unwrap().unwrap().bytes.expose(), text.as_bytes());
     }
     assert_eq!(postgres.ask("select count(*) from grantflow_tokens"), [(odd.len() + 1).to_string()]);
+    // An index takes less than 3 KiB, compressed.
+    let mut number = 1_u32;
+    let long: String = (0..5000)
+        .map(|_| {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(b'a' + u8::try_from(number >> 28).unwrap())
+        })
+        .collect();
+    let long = StoreKey::of("https://as.example", &long, "default").unwrap();
+    assert_eq!(store.save(write(&long, Expected::Absent, 1)).unwrap_err().fault, StoreFault::TooLarge);
     for name in ["", "a.b.c", "a b", "A", "a\"", "a;drop", "1a", ".", "a.", "tab\u{e9}", &"x".repeat(64)] {
         assert!(store.clone().with_table(name).is_err(), "{name:?}");
     }

@@ -214,6 +214,18 @@ impl Postgres {
         command
     }
 
+    /// Writes a file that the server may read, and nobody else.
+    #[cfg(feature = "postgres-tls")]
+    pub(crate) fn give(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.0.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        if let Some((uid, gid)) = self.user {
+            chown(&path, Some(uid), Some(gid)).unwrap();
+        }
+        path
+    }
+
     pub(crate) fn start_again(&mut self) {
         let child = self
             .command(&program("postgres").unwrap())
