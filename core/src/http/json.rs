@@ -6,8 +6,7 @@
 //! [`MAX_DEPTH`], more than [`MAX_MEMBERS`] members. A byte-order mark is tolerated. There is no recursion, and no
 //! input makes the work grow faster than `n log n`.
 //!
-//! Left out on purpose: writing JSON, but for objects put together of what was read, and top levels that are not objects;
-//! no message of the protocols has one.
+//! Left out on purpose: writing JSON, and top levels that are not objects; no message of the protocols has one.
 
 mod parser;
 #[cfg(test)]
@@ -24,15 +23,6 @@ use crate::error::{Endpoint, Error, JsonFlaw, ProtocolError, Rule};
 use crate::secret::Secret;
 pub use value::{Array, Nested, Number, Value};
 pub(crate) use value::{escape, escaped_len};
-
-/// Writes a string with its quotes.
-pub(crate) fn quoted(text: &str) -> Secret {
-    let mut out = String::with_capacity(value::escaped_len(text).saturating_add(2));
-    out.push('"');
-    value::escape(text, &mut out);
-    out.push('"');
-    Secret::new(out)
-}
 
 /// How deep objects and arrays may nest, the outermost object included.
 pub const MAX_DEPTH: usize = 32;
@@ -172,27 +162,6 @@ impl Object {
             text.push_str("\":\"");
             value::escape(value, &mut text);
             text.push('"');
-        }
-        text.push('}');
-        let text = Secret::new(text);
-        Ok(Self { members: parser::members(text.expose())?, text })
-    }
-
-    /// Makes the object whose members have these values, each written as JSON.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse), of the text that the object would be.
-    pub(crate) fn of_values(members: &[(Cow<'_, str>, &str)]) -> Result<Self, JsonError> {
-        let room = members.iter().fold(2_usize, |room, (name, value)| {
-            room.saturating_add(value::escaped_len(name)).saturating_add(value.len()).saturating_add(4)
-        });
-        let mut text = String::with_capacity(room);
-        text.push('{');
-        for (at, (name, value)) in members.iter().enumerate() {
-            text.push_str(if at == 0 { "\"" } else { ",\"" });
-            value::escape(name, &mut text);
-            text.push_str("\":");
-            text.push_str(value);
         }
         text.push('}');
         let text = Secret::new(text);

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 /// How the text of an object is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(crate) enum Layout {
     /// Without any space.
     Compact,
     /// One member to a line, each with two spaces before it.
@@ -15,14 +15,14 @@ pub(super) enum Layout {
 }
 
 /// An object that is being written.
-pub(super) struct Members {
+pub(crate) struct Members {
     text: Zeroizing<String>,
     layout: Layout,
 }
 
 impl Members {
     /// Begins an object of about this length.
-    pub(super) fn new(layout: Layout, room: usize) -> Self {
+    pub(crate) fn new(layout: Layout, room: usize) -> Self {
         let mut members = Self { text: Zeroizing::new(String::with_capacity(room)), layout };
         members.push("{");
         members
@@ -43,7 +43,7 @@ impl Members {
     }
 
     /// Adds a member whose value is JSON already, under any name.
-    pub(super) fn named(&mut self, name: &str, value: &str) {
+    pub(crate) fn named(&mut self, name: &str, value: &str) {
         self.written(&escaped(name), value);
     }
 
@@ -83,7 +83,7 @@ impl Members {
     ///
     /// # Errors
     /// The name of a member stands in it twice, or it has too many, or what was added is nested too deep.
-    pub(super) fn into_object(self) -> Result<Object, JsonError> {
+    pub(crate) fn into_object(self) -> Result<Object, JsonError> {
         Object::parse_owned(core::mem::take(&mut *self.finish()).into_bytes())
     }
 
@@ -107,7 +107,7 @@ fn escaped(value: &str) -> Zeroizing<String> {
 }
 
 /// Writes a string as JSON.
-fn quoted(value: &str) -> Zeroizing<String> {
+pub(crate) fn quoted(value: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(json::escaped_len(value).saturating_add(2)));
     text.push('"');
     json::escape(value, &mut text);

@@ -12,7 +12,7 @@ pub mod device;
 mod facts;
 mod import;
 mod mapping;
-mod members;
+pub(crate) mod members;
 mod note;
 mod record;
 pub mod refusal;

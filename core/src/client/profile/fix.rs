@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use zeroize::Zeroizing;
 
-use crate::Secret;
 use crate::http::Body;
-use crate::http::json::{Object, Value, quoted};
+use crate::http::json::{Object, Value};
 use crate::token::answer;
+use crate::token::members::{self, Layout, quoted};
 
 /// One correction of an answer. They are applied in order, each to what the one before has left.
 #[derive(Clone, Copy, Debug)]
@@ -88,34 +89,35 @@ struct Members<'a>(Vec<(Cow<'a, str>, Written<'a>)>);
 /// A value as it is written: in the answer, or here.
 enum Written<'a> {
     There(&'a str),
-    Here(Secret),
+    Here(Zeroizing<String>),
 }
 
 impl Written<'_> {
     fn as_str(&self) -> &str {
         match self {
             Written::There(text) => text,
-            Written::Here(text) => text.expose(),
+            Written::Here(text) => text,
         }
     }
 }
 
 impl<'a> Members<'a> {
     fn of(object: &'a Object) -> Self {
-        Self(
-            object
-                .members()
-                .zip(object.written())
-                .map(|((name, _), (_, value))| (name, Written::There(value)))
-                .collect(),
-        )
+        let names = object.members().map(|(name, _)| name);
+        let values = object.written().map(|(_, value)| Written::There(value));
+        Self(names.zip(values).collect())
     }
 
     /// The answer as a whole again; `None` if that would be no object.
     fn object(&self) -> Option<Object> {
-        let members: Vec<_> =
-            self.0.iter().map(|(name, value)| (Cow::Borrowed(name.as_ref()), value.as_str())).collect();
-        Object::of_values(&members).ok()
+        let room = self.0.iter().fold(2_usize, |room, (name, value)| {
+            room.saturating_add(name.len()).saturating_add(value.as_str().len()).saturating_add(4)
+        });
+        let mut object = members::Members::new(Layout::Compact, room);
+        for (name, value) in &self.0 {
+            object.named(name, value.as_str());
+        }
+        object.into_object().ok()
     }
 
     fn get(&self, name: &str) -> Option<Value<'_>> {
@@ -183,7 +185,7 @@ impl<'a> Members<'a> {
                     return false;
                 }
                 let words = match self.string("error_description") {
-                    Some(words) => quoted(Secret::new(format!("{from}: {words}")).expose()),
+                    Some(words) => quoted(&Zeroizing::new(format!("{from}: {words}"))),
                     None => quoted(from),
                 };
                 self.refuse(to, Some(words))
@@ -192,7 +194,7 @@ impl<'a> Members<'a> {
     }
 
     /// Makes a refusal of it.
-    fn refuse(&mut self, code: &str, words: Option<Secret>) -> bool {
+    fn refuse(&mut self, code: &str, words: Option<Zeroizing<String>>) -> bool {
         self.set("error", Written::Here(quoted(code)));
         if let Some(words) = words {
             self.set("error_description", Written::Here(words));
@@ -204,10 +206,10 @@ impl<'a> Members<'a> {
         if self.get("access_token").is_some() {
             return false;
         }
-        let inside: Vec<(String, Secret)> = match self.get(name) {
+        let inside: Vec<(String, Zeroizing<String>)> = match self.get(name) {
             Some(Value::Object(nested)) => {
                 let written = nested.written().filter(|(found, _)| self.get(found).is_none());
-                written.map(|(found, value)| (found.into_owned(), Secret::from(value))).collect()
+                written.map(|(found, value)| (found.into_owned(), Zeroizing::new(value.to_owned()))).collect()
             }
             _ => return false,
         };
