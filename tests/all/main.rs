@@ -23,5 +23,6 @@ mod runners;
 mod scenarios;
 mod scripted;
 mod secrets;
+mod splits;
 mod token_response;
 mod walk;
