@@ -15,6 +15,7 @@ mod keys;
 mod launching;
 mod lifecycle_model;
 mod machines;
+mod oracles;
 mod pkce;
 mod profiles;
 mod purity;
