@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,11 +41,8 @@ impl Scopes {
     /// [`ConfigError::Invalid`] for an empty token, for one with a character other than visible ASCII without quote and
     /// backslash (so not a space either), and beyond 1,000 tokens or 64 KiB.
     pub fn new<S: AsRef<str>>(tokens: impl IntoIterator<Item = S>) -> Result<Self, ConfigError> {
-        let mut scopes = Self::default();
-        for (count, token) in tokens.into_iter().enumerate() {
-            scopes.add(token.as_ref(), count)?;
-        }
-        Ok(scopes)
+        let tokens: Vec<S> = tokens.into_iter().take(MAX_SCOPES.saturating_add(1)).collect();
+        Self::of(tokens.iter().map(AsRef::as_ref), String::new())
     }
 
     /// Reads a list with spaces between the tokens, as it stands in messages. Spaces may be doubled.
@@ -57,31 +55,32 @@ impl Scopes {
 
     /// Reads a list with separators between the tokens.
     pub(super) fn split(list: &str, is_separator: impl Fn(char) -> bool) -> Result<Self, ConfigError> {
-        let mut scopes = Self { list: String::with_capacity(list.len().min(MAX_LENGTH)) };
-        for (count, token) in list.split(is_separator).filter(|token| !token.is_empty()).enumerate() {
-            scopes.add(token, count)?;
-        }
-        Ok(scopes)
+        let room = String::with_capacity(list.len().min(MAX_LENGTH));
+        Self::of(list.split(is_separator).filter(|token| !token.is_empty()), room)
     }
 
-    fn add(&mut self, token: &str, count: usize) -> Result<(), ConfigError> {
+    fn of<'a>(tokens: impl Iterator<Item = &'a str>, mut list: String) -> Result<Self, ConfigError> {
         let invalid = |why| Err(ConfigError::Invalid { setting: "scope", why });
-        if count >= MAX_SCOPES {
-            return invalid("more than 1,000 scopes");
-        }
-        if self.list.len().saturating_add(token.len()) > MAX_LENGTH {
-            return invalid("more than 64 KiB of scopes");
-        }
-        if token.is_empty() || !token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
-            return invalid("a scope is visible ASCII without spaces, quotes and backslashes");
-        }
-        if !self.contains(token) {
-            if !self.list.is_empty() {
-                self.list.push(' ');
+        // Looking each token up in the list itself would make a long list cost the square of its length.
+        let mut known = BTreeSet::new();
+        for (count, token) in tokens.enumerate() {
+            if count >= MAX_SCOPES {
+                return invalid("more than 1,000 scopes");
             }
-            self.list.push_str(token);
+            if list.len().saturating_add(token.len()) > MAX_LENGTH {
+                return invalid("more than 64 KiB of scopes");
+            }
+            if token.is_empty() || !token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
+                return invalid("a scope is visible ASCII without spaces, quotes and backslashes");
+            }
+            if known.insert(token) {
+                if !list.is_empty() {
+                    list.push(' ');
+                }
+                list.push_str(token);
+            }
         }
-        Ok(())
+        Ok(Self { list })
     }
 
     /// Goes through the tokens in order.
