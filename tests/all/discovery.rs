@@ -257,6 +257,15 @@ fn ds_01_di_09_metadata_and_key_sets_end_at_512_kib() {
 }
 
 #[test]
+fn ds_11_a_list_of_metadata_keeps_its_first_thousand_names() {
+    let names = |count: usize| (0..count).map(|n| format!("s{n}")).collect::<Vec<_>>();
+    for count in [0, 1, 1_000, 1_001, 30_000] {
+        let server = discovered(&merged(metadata(), json!({ "scopes_supported": names(count) }))).unwrap();
+        assert_eq!(server.list("scopes_supported").unwrap(), names(count.min(1_000)), "{count}");
+    }
+}
+
+#[test]
 fn di_10_the_query_of_an_endpoint_is_kept_and_a_fragment_is_refused() {
     let server = with_endpoint("authorization_endpoint", "https://as.example/authorize?tenant=a%26b&x").unwrap();
     let client = Client::builder(server, CLIENT_ID).build().unwrap();

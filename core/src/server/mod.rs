@@ -53,6 +53,9 @@ const ENDPOINTS: [(Endpoint, &str); 7] = [
     (Endpoint::Keys, "jwks_uri"),
 ];
 
+/// How many names of one list are kept. No server has so many; a document of nothing else would take ten times its size.
+const MAX_NAMES: usize = 1_000;
+
 /// The lists of names that the flows look at.
 const LISTS: [&str; 8] = [
     "scopes_supported",
@@ -168,7 +171,7 @@ impl ServerMetadata {
                     Value::String(name) => Some(name.into_owned()),
                     _ => None,
                 });
-                metadata.lists.push((member, names.collect()));
+                metadata.lists.push((member, names.take(MAX_NAMES).collect()));
             }
         }
         let promise = document.get("authorization_response_iss_parameter_supported");
@@ -201,7 +204,7 @@ impl ServerMetadata {
         self.promises_iss
     }
 
-    /// A list of the document, such as `scopes_supported`; `None` if the server does not say.
+    /// A list of the document, such as `scopes_supported`, its first 1,000 names; `None` if the server does not say.
     pub fn list(&self, member: &str) -> Option<&[String]> {
         self.lists.iter().find(|(name, _)| *name == member).map(|(_, names)| names.as_slice())
     }

@@ -25,6 +25,8 @@ pub const LIMITS: &[Limit] = &[
     limit!("metadata document, key set", "512 KiB",
         EXCHANGE => "const DOCUMENT_LIMIT: usize = 512 * 1024;",
         "core/src/jose/keys.rs" => "const MAX_BYTES: usize = 512 * 1024;"),
+    limit!("names of a list in metadata", "1,000; the rest is not looked at",
+        "core/src/server/mod.rs" => "const MAX_NAMES: usize = 1_000;"),
     limit!("head of an answer", "64 KiB, 100 fields",
         ASYNC => "const HEAD_LIMIT: usize = 64 * 1024;",
         ASYNC => "const FIELDS_COUNT: usize = 100;",
