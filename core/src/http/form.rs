@@ -21,7 +21,8 @@ pub enum FormFlaw {
     TooLarge,
     /// More than [`MAX_PARAMETERS`] parameters.
     TooManyParameters,
-    /// A broken percent-escape, a control character, or not UTF-8.
+    /// A broken percent-escape, an escaped NUL, a control character or a space as it is, or not UTF-8. Escaped, other
+    /// control characters are part of the value, and for its reader to judge.
     Malformed,
 }
 

@@ -58,6 +58,7 @@ fn taking_removes_the_first_of_a_name() {
 fn ar_22_legal_values_are_resolved_exactly_once() {
     assert_eq!(read("code=%2B%2F%3D%25+x%252B"), Ok(pairs(&[("code", "+/=% x%2B")])));
     assert_eq!(read("%63ode=%c3%A9"), Ok(pairs(&[("code", "é")])));
+    assert_eq!(read("error_description=one%0Atwo%09%7F"), Ok(pairs(&[("error_description", "one\ntwo\t\u{7f}")])));
 }
 
 #[test]
