@@ -157,6 +157,27 @@ fn the_count_of_the_catalogue_is_current() {
     part_is_current("docs/verification.md", "catalogue", &table);
 }
 
+/// A page without what is put in: its figures, and the parts that tests write.
+fn prose(page: &str) -> Vec<&str> {
+    let mut put_in = false;
+    let mut kept = Vec::new();
+    for line in page.lines() {
+        put_in |= line.starts_with("<!-- begin ");
+        if !put_in && !line.starts_with("<!-- figures ") && !line.starts_with("<!-- other figures") {
+            kept.push(line);
+        }
+        put_in &= !line.starts_with("<!-- end ");
+    }
+    kept
+}
+
+#[test]
+fn the_page_of_figures_says_what_its_source_says() {
+    let (written, source) = (read("docs/verification.md"), read("docs/verification.in.md"));
+    assert_eq!(prose(&written), prose(&source), "write it in docs/verification.in.md and run tests/figures none");
+    assert!(written.contains("<!-- begin figures tests -->"), "there are no figures");
+}
+
 #[test]
 fn every_link_between_documents_leads_somewhere() {
     let mut pages: Vec<String> = ["README", "ARCHITECTURE", "CONTRIBUTING", "SECURITY", "CHANGELOG"]

@@ -74,7 +74,7 @@ fn every_event_in_every_state_is_either_in_the_table_or_misuse_that_changes_noth
         let pairs = states.len() * EventKind::ALL.len();
         assert_eq!(tried.len(), pairs, "{}: not every pair was tried", specimen.table.machine);
         println!(
-            "{}: {} states x {} events = {}/{pairs}",
+            "figure: pairs/{} = {} states, {} events, {} of {pairs} pairs",
             specimen.table.machine,
             states.len(),
             EventKind::ALL.len(),

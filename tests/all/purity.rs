@@ -51,5 +51,5 @@ fn the_core_without_a_provider_brings_thirty_crates_at_the_most() {
     crates.sort();
     crates.dedup();
     assert!(crates.len() <= 30, "{} crates: {crates:?}", crates.len());
-    println!("grantflow-core without a provider brings {} crates", crates.len());
+    println!("figure: dependencies/grantflow-core without a provider = {} crates", crates.len());
 }
