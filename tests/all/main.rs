@@ -17,6 +17,7 @@ mod lifecycle_model;
 mod machines;
 mod oracles;
 mod pkce;
+mod processes;
 mod profiles;
 mod purity;
 mod replay;
