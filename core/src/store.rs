@@ -1,7 +1,7 @@
 //! What a store of tokens is asked for, as data: keys, versions, records.
 //!
 //! A store is dumb on purpose. It keeps bytes under a [`StoreKey`], compares a [`Version`] before it replaces them, and
-//! may let one process at a time claim a key. What the bytes mean is decided here: a [`Record`] names its key, its schema
+//! may let one process at a time claim a key. What the bytes mean is decided here: a record names its key, its schema
 //! and its version, so one that was moved, mixed up or written by a newer program is found out when it is read.
 //!
 //! Not here: files, databases, keyrings. They do I/O.
@@ -150,7 +150,7 @@ impl fmt::Display for Version {
 pub struct Stored {
     /// Which writing this is.
     pub version: Version,
-    /// A [`Record`], as JSON text. Nobody but the core reads it.
+    /// A record, as JSON text. Nobody but the core reads it.
     pub bytes: Secret<Vec<u8>>,
 }
 
