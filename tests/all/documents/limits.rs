@@ -22,6 +22,8 @@ macro_rules! limit {
 
 pub const LIMITS: &[Limit] = &[
     limit!("body of an answer", "1 MiB", EXCHANGE => "const ANSWER_LIMIT: usize = 1024 * 1024;"),
+    limit!("body of an answer of a resource server, unless you say otherwise", "16 MiB",
+        "core/src/resource/request.rs" => "const ANSWER_LIMIT: usize = 16 * 1024 * 1024;"),
     limit!("metadata document, key set", "512 KiB",
         EXCHANGE => "const DOCUMENT_LIMIT: usize = 512 * 1024;",
         "core/src/jose/keys.rs" => "const MAX_BYTES: usize = 512 * 1024;"),

@@ -63,6 +63,27 @@ pub const SUPPORTED: &[Supported] = &[
         ["dp_05_every_request_has_a_proof_of_its_own", "dp_01_a_nonce_is_answered_once"]
     ),
     supported!(
+        "RFC 9449 §7, §9",
+        "DPoP proofs and nonces on requests to resources and to UserInfo",
+        [grantflow_core::resource::AuthorizedRequest],
+        [
+            "dp_07_the_hash_of_a_token_is_as_in_the_rfc",
+            "dp_07_a_question_to_userinfo_with_a_bound_token_carries_a_proof_of_it"
+        ]
+    ),
+    supported!(
+        "RFC 9470, RFC 6750 §3.1",
+        "demands for more scope or another login are read and shown, never followed",
+        [grantflow_core::resource::challenge_of],
+        ["rs_08_what_a_server_asks_for_is_shown"]
+    ),
+    supported!(
+        "RFC 9700 §4.9",
+        "tokens go to the bases that you name, and nowhere else",
+        [grantflow_core::resource::Audience],
+        ["rs_04_a_token_goes_to_no_host_outside_its_audience", "rs_03_h_04_no_path_leads_elsewhere"]
+    ),
+    supported!(
         "RFC 6750",
         "tokens in the header only, challenges read by the grammar",
         [grantflow_core::http::challenge::challenges],
@@ -150,7 +171,6 @@ pub const SUPPORTED: &[Supported] = &[
 
 pub const NOT_YET: &[(&str, &str)] = &[
     ("RFC 9126, RFC 9101, JARM", "pushed and signed authorization requests, signed responses"),
-    ("RFC 9449 §7", "DPoP proofs on requests to resources"),
     ("RFC 8693", "token exchange"),
     ("RFC 7521, 7522, 7523 §2.1", "assertions as grants"),
     ("RFC 7591, 7592", "dynamic registration"),
