@@ -37,7 +37,11 @@
 
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(feature = "encrypted")]
+mod encrypted;
 mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -45,6 +49,9 @@ pub mod postgres;
 pub mod redis;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod waiting;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod transfer;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -52,12 +59,19 @@ use std::sync::Arc;
 use grantflow_core::error::{StoreError, StoreFault};
 use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored};
 
+#[cfg(feature = "encrypted")]
+pub use encrypted::{ENCRYPTION_KEY_LENGTH, EncryptedFileStore};
 pub use file::FileStore;
+#[cfg(feature = "keyring")]
+pub use keyring::KeyringStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+pub use transfer::{Transferred, transfer};
 
 /// Keeps records under keys.
 ///

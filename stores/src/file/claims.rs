@@ -30,13 +30,16 @@ pub(crate) fn claim(path: &Path, access: Access, claim: &Claim) -> Result<Option
 /// It must be the same in all versions of this software, and fit where names have 255 bytes; a key does not. If two keys
 /// ever had the same name, one would wait for the other.
 pub(crate) fn name_of(file: &OsStr, key: &str) -> OsString {
-    // FNV-1a of 128 bits.
-    let digest = key.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |digest, byte| {
-        (digest ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-    });
     let mut name = file.to_owned();
-    name.push(format!(".claim-{digest:032x}"));
+    name.push(format!(".claim-{:032x}", checksum(key.as_bytes())));
     name
+}
+
+/// FNV-1a of 128 bits: tells apart what nobody makes alike on purpose.
+pub(crate) fn checksum(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |digest: u128, byte| {
+        (digest ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    })
 }
 
 /// The folder and the name of a file.

@@ -147,7 +147,7 @@ impl Folder {
 
     /// The names of all files in here.
     pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
-        let entries = Dir::read_from(&self.file)?;
+        let entries = retry_on_intr(|| Dir::read_from(&self.file))?;
         let names = entries.map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
         names.collect()
     }

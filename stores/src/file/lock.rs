@@ -1,6 +1,6 @@
 //! Locks of the kernel, on empty files. They end with their holder, however it ends.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::thread;
@@ -13,6 +13,16 @@ use super::folder::Folder;
 
 /// How long after a lock is let go somebody who waits for it notices, at most.
 const POLL: Duration = Duration::from_millis(10);
+
+/// How long somebody who writes waits for another one who writes. A write takes milliseconds.
+pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(10);
+
+/// The name of the file that is locked by whoever writes to another one.
+pub(crate) fn name_of(file: &OsStr) -> OsString {
+    let mut name = file.to_owned();
+    name.push(".lock");
+    name
+}
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]

@@ -28,13 +28,14 @@
 //! Not here: file systems on which programs of several machines meet. Where locks work within one machine only, that cannot
 //! be seen; where they do not work at all, it is.
 
+pub(crate) mod aside;
 pub(crate) mod claims;
 pub(crate) mod document;
 #[cfg_attr(unix, path = "folder_unix.rs")]
 #[cfg_attr(not(unix), path = "folder_other.rs")]
 pub(crate) mod folder;
 pub(crate) mod lock;
-mod paths;
+pub(crate) mod paths;
 pub(crate) mod records;
 
 use std::io;
@@ -54,8 +55,8 @@ use records::{Coding, Records};
 /// is a login, puts it aside as `NAME.corrupt-1` first. [`delete`](Store::delete) removes what was put aside too, and the file
 /// itself when nothing is left in it.
 ///
-/// When only the folder could not be brought to the disk at the end of a save, the new record is in place, an error is
-/// returned, and saving the same version again completes it.
+/// When only the folder could not be brought to the disk at the end of a save, an error is returned although the new record
+/// is in place: whoever loads it finds it, and only a power failure could bring the old one back.
 ///
 /// A claim needs no lease: the kernel frees it when its holder dies.
 #[derive(Clone, Debug)]
@@ -73,7 +74,7 @@ impl FileStore {
     /// # Errors
     /// [`StoreFault::Denied`] when there is no home directory.
     pub fn in_user_state() -> Result<Self, StoreError> {
-        paths::user_state().map(Self::at)
+        paths::user_state().map(|folder| Self::at(folder.join("tokens.json")))
     }
 
     /// Keeps records where programs expect them that replace whatever suffix a path has by `.json`: `token.txt` becomes

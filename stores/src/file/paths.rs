@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use grantflow_core::error::{StoreError, StoreFault};
 
-/// XDG Base Directory Specification: a path that is not absolute does not count.
-pub(super) fn user_state() -> Result<PathBuf, StoreError> {
+/// The folder of this software. XDG Base Directory Specification: a path that is not absolute does not count.
+pub(crate) fn user_state() -> Result<PathBuf, StoreError> {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     let named = env::var_os(if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_STATE_HOME" });
     named
         .and_then(|path| absolute(path.into()))
         .or_else(|| env::home_dir().and_then(absolute).map(|home| home.join(".local").join("state")))
-        .map(|state| state.join("grantflow").join("tokens.json"))
+        .map(|state| state.join("grantflow"))
         .ok_or_else(|| StoreError::new(StoreFault::Denied, "there is no home directory to keep tokens in"))
 }

@@ -4,26 +4,20 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use grantflow_core::Secret;
 use grantflow_core::error::{StoreError, StoreFault};
 use grantflow_core::store::{Claim, Expected, Listed, RECORD_LIMIT, StoreKey, StoreWrite, Stored, Version};
 
+use super::aside;
 use super::claims;
 use super::document::{DOCUMENT_LIMIT, Document};
 use super::failed;
 use super::folder::{Access, Folder};
-use super::lock::Lock;
+use super::lock::{self, Lock, WRITE_WAIT};
 use crate::{Claimed, Saved};
-
-/// How long somebody who writes waits for another one who writes. A write takes milliseconds.
-const WRITE_WAIT: Duration = Duration::from_secs(10);
-
-/// How many damaged files are put aside at most.
-const ASIDE: u32 = 100;
 
 /// The form that a record has in the file.
 pub(crate) trait Coding: fmt::Debug + Send + Sync {
@@ -85,7 +79,7 @@ impl<C: Coding> Records<C> {
             .map_err(|_| StoreError::new(StoreFault::Unavailable, "a record that was written as no text"))?;
         let (folder, name) = claims::place(&self.path)?;
         let folder = Folder::make(&folder, self.access)?;
-        let _lock = Lock::take(&folder, &lock_of(&name), WRITE_WAIT)?;
+        let _lock = Lock::take(&folder, &lock::name_of(&name), WRITE_WAIT)?;
         let kept = self.kept(&folder, &name)?;
         let mut damaged = false;
         let mut forgive = |error: StoreError| match (error.fault, write.expected) {
@@ -104,16 +98,12 @@ impl<C: Coding> Records<C> {
             Ok(found) => found,
             Err(error) => forgive(error).map(|()| None)?,
         };
-        // A save that was not known to be durable is done again.
-        let again = found.as_ref().is_some_and(|found| {
-            found.version == write.stored.version && found.bytes.matches(write.stored.bytes.expose())
-        });
-        if !again && !write.expected.allows(found.map(|found| found.version)) {
+        if !write.expected.allows(found.map(|found| found.version)) {
             return Ok(Saved::Conflict);
         }
-        self.clear(&folder, |left| is_leftover(&name, left))?;
+        aside::clear(&folder, |left| is_leftover(&name, left))?;
         if let (true, Some(kept)) = (damaged, &kept) {
-            self.put_aside(&folder, &name, &kept.file)?;
+            aside::keep(&folder, &name, &kept.file)?;
         }
         document.put(&key, text);
         self.replace(&folder, &name, kept.as_ref().map(|kept| &kept.file), &document)?;
@@ -124,7 +114,7 @@ impl<C: Coding> Records<C> {
         let key = key.to_text();
         let (folder, name) = claims::place(&self.path)?;
         let Some(folder) = Folder::open(&folder, self.access)? else { return Ok(()) };
-        let lock_name = lock_of(&name);
+        let lock_name = lock::name_of(&name);
         let held = Lock::take(&folder, &lock_name, WRITE_WAIT)?;
         let kept = self.kept(&folder, &name)?;
         let left = match kept.as_ref().map(Kept::document) {
@@ -140,7 +130,7 @@ impl<C: Coding> Records<C> {
             Some(Err(error)) if error.fault == StoreFault::Corrupt => None,
             Some(Err(error)) => return Err(error),
         };
-        self.clear(&folder, |other| is_leftover(&name, other) || is_aside(&name, other))?;
+        aside::clear(&folder, |other| is_leftover(&name, other) || aside::is_one(&name, other))?;
         if left.is_none() {
             folder.remove(&name)?;
         }
@@ -196,7 +186,7 @@ impl<C: Coding> Records<C> {
         if bytes.expose().len() > DOCUMENT_LIMIT {
             return Err(StoreError::new(StoreFault::TooLarge, "all records together have more than 64 MiB"));
         }
-        let (temporary, mut file) = self.make_temporary(folder, name)?;
+        let (temporary, mut file) = make_temporary(folder, name)?;
         let written = old
             .map_or(Ok(()), |old| folder.share_alike(&file, old))
             .and_then(|()| file.write_all(bytes.expose()))
@@ -208,47 +198,6 @@ impl<C: Coding> Records<C> {
             return Err(self.failed("writing", &error));
         }
         folder.sync().map_err(|error| self.failed("writing the folder of", &error))
-    }
-
-    fn make_temporary(&self, folder: &Folder, name: &OsStr) -> Result<(OsString, File), StoreError> {
-        loop {
-            // Each state is seeded anew from the system's random source.
-            let temporary = temporary_of(name, RandomState::new().hash_one(std::process::id()));
-            match folder.make_new(&temporary) {
-                Ok(file) => return Ok((temporary, file)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(self.failed("making a new file beside", &error)),
-            }
-        }
-    }
-
-    /// Copies a damaged file. The original stays until it is replaced, so that there is always one.
-    fn put_aside(&self, folder: &Folder, name: &OsStr, mut damaged: &File) -> Result<(), StoreError> {
-        for number in 1..=ASIDE {
-            let aside = aside_of(name, number);
-            let mut copy = match folder.make_new(&aside) {
-                Ok(copy) => copy,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(self.failed("putting aside", &error)),
-            };
-            let copied = damaged
-                .rewind()
-                .and_then(|()| io::copy(&mut damaged, &mut copy))
-                .and_then(|_| copy.sync_all())
-                .and_then(|()| folder.sync());
-            if let Err(error) = copied {
-                let _ = folder.remove(&aside);
-                return Err(self.failed("putting aside", &error));
-            }
-            return Ok(());
-        }
-        Err(StoreError::new(StoreFault::Full, format!("{} damaged files are kept already", ASIDE)))
-    }
-
-    /// Removes those of our files that are not the main one.
-    fn clear(&self, folder: &Folder, which: impl Fn(&OsStr) -> bool) -> Result<(), StoreError> {
-        let names = folder.names().map_err(|error| self.failed("looking beside", &error))?;
-        names.iter().filter(|name| which(name)).try_for_each(|name| folder.remove(name))
     }
 
     fn failed(&self, doing: &str, error: &io::Error) -> StoreError {
@@ -274,10 +223,17 @@ fn read_all(file: &mut File, room: usize, into: &mut Secret<Vec<u8>>) -> io::Res
     read
 }
 
-fn lock_of(name: &OsStr) -> OsString {
-    let mut lock = name.to_owned();
-    lock.push(".lock");
-    lock
+/// Makes a new file beside another one.
+pub(crate) fn make_temporary(folder: &Folder, name: &OsStr) -> Result<(OsString, File), StoreError> {
+    loop {
+        // Each state is seeded anew from the system's random source.
+        let temporary = temporary_of(name, RandomState::new().hash_one(std::process::id()));
+        match folder.make_new(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed("making a new file beside", &folder.path_of(name), &error)),
+        }
+    }
 }
 
 fn temporary_of(name: &OsStr, number: u64) -> OsString {
@@ -287,21 +243,10 @@ fn temporary_of(name: &OsStr, number: u64) -> OsString {
     temporary
 }
 
-fn aside_of(name: &OsStr, number: u32) -> OsString {
-    let mut aside = name.to_owned();
-    aside.push(format!(".corrupt-{number}"));
-    aside
-}
-
 /// Whether a file is one that a save has left behind when it was killed.
-fn is_leftover(name: &OsStr, other: &OsStr) -> bool {
+pub(crate) fn is_leftover(name: &OsStr, other: &OsStr) -> bool {
     let middle =
         other.as_encoded_bytes().strip_prefix(b".").and_then(|rest| rest.strip_prefix(name.as_encoded_bytes()));
     let number = middle.and_then(|rest| rest.strip_prefix(b".")).and_then(|rest| rest.strip_suffix(b".tmp"));
     number.is_some_and(|number| number.len() == 16 && number.iter().all(|byte| b"0123456789abcdef".contains(byte)))
-}
-
-/// Whether a file is a damaged one that was put aside.
-fn is_aside(name: &OsStr, other: &OsStr) -> bool {
-    (1..=ASIDE).any(|number| other == aside_of(name, number))
 }

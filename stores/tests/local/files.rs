@@ -152,14 +152,14 @@ fn st_13_writers_of_different_names_both_survive() {
 
 #[test]
 fn st_12_a_reader_meets_the_old_or_the_new_file() {
-    const ROUNDS: u64 = 1000;
+    let rounds = std::env::var("GRANTFLOW_STORE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
     let place = place();
     let store = FileStore::at(&place.path);
     log_in(&store, "default", 1, "secret-1");
     let mut read = 0;
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for version in 1..ROUNDS {
+            for version in 1..rounds {
                 assert_eq!(renew(&FileStore::at(&place.path), "default", version, version + 1), Ok(Saved::Done));
             }
         });
@@ -172,7 +172,7 @@ fn st_12_a_reader_meets_the_old_or_the_new_file() {
             read += 1;
         }
     });
-    println!("figure: reads beside {ROUNDS} renames = {read}, torn = 0");
+    println!("figure: reads beside {rounds} renames = {read}, torn = 0");
 }
 
 #[test]
@@ -261,17 +261,6 @@ fn fl_21_what_others_have_done_to_the_file_is_noticed() {
     fs::rename(&other, &place.path).unwrap();
     assert_eq!(renew(&store, "default", 3, 5), Ok(Saved::Conflict));
     assert_eq!(renew(&store, "default", 4, 5), Ok(Saved::Done));
-}
-
-#[test]
-fn a_save_that_was_not_known_to_be_durable_can_be_done_again() {
-    let place = place();
-    let store = FileStore::at(&place.path);
-    log_in(&store, "default", 1, "r1");
-    assert_eq!(renew(&store, "default", 1, 2), Ok(Saved::Done));
-    assert_eq!(renew(&store, "default", 1, 2), Ok(Saved::Done));
-    let other = store.save(write("default", Expected::Version(grantflow_core::store::Version::from_u64(1)), 2, b"{}"));
-    assert_eq!(other, Ok(Saved::Conflict), "the same version with something else in it");
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! The keyring, played by the mock of keyring-core.
+
+use std::sync::Arc;
+
+use grantflow_core::error::StoreFault;
+use grantflow_core::store::Expected;
+use grantflow_stores::{EncryptedFileStore, KeyringStore, Saved, Store};
+use keyring_core::api::CredentialStoreApi;
+use keyring_core::{Entry, Error, mock};
+
+use crate::support::{Place, found, kept, key, log_in, place, record, renew, write};
+
+/// As large as a piece is.
+const PIECE: usize = 32 * 1024;
+
+struct Keyring {
+    place: Place,
+    items: Arc<mock::Store>,
+    store: KeyringStore,
+}
+
+fn keyring() -> Keyring {
+    let (place, items) = (place(), mock::Store::new().unwrap());
+    let store = KeyringStore::in_keyring(items.clone(), "tests").with_lock_folder(place.parent());
+    Keyring { place, items, store }
+}
+
+impl Keyring {
+    fn item(&self, end: &str) -> Entry {
+        self.items.build("tests", &format!("{}{end}", key("default").to_text()), None).unwrap()
+    }
+
+    /// Lets the next thing fail that is done with an item.
+    fn fail(&self, end: &str, error: Error) {
+        let item = self.item(end);
+        item.as_any().downcast_ref::<mock::Cred>().unwrap().set_error(error);
+    }
+
+    /// How many items are there.
+    fn items(&self) -> usize {
+        let mut inner = self.items.inner.lock().unwrap();
+        inner.get_mut().iter().filter(|item| item.inner.lock().unwrap().get_mut().secret.is_some()).count()
+    }
+}
+
+fn locked() -> Error {
+    Error::NoStorageAccess("the collection is locked, a prompt was dismissed".into())
+}
+
+#[test]
+fn st_09_a_locked_keyring_is_told_and_nothing_is_written_elsewhere() {
+    let keyring = keyring();
+    for error in [locked, || Error::PlatformFailure("no session bus".into()), || Error::NoDefaultStore] {
+        keyring.fail("", error());
+        assert_eq!(found(&keyring.store, "default"), Err(StoreFault::Unavailable));
+        keyring.fail("", error());
+        let saved = keyring.store.save(write("default", Expected::Anything, 1, &record(1, "topsecret")));
+        assert_eq!(saved.map_err(|error| error.fault), Err(StoreFault::Unavailable));
+        keyring.fail("", error());
+        assert_eq!(keyring.store.delete(&key("default")).map_err(|error| error.fault), Err(StoreFault::Unavailable));
+    }
+    assert!(keyring.place.bytes().is_empty(), "something is in a file");
+    assert_eq!(keyring.items(), 0);
+}
+
+#[test]
+fn st_10_a_long_record_is_cut_into_pieces_and_put_together() {
+    let keyring = keyring();
+    for (version, length) in [(1, 0), (2, 1), (3, PIECE - 1), (4, PIECE), (5, PIECE + 1), (6, 5 * PIECE), (7, 3)] {
+        let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let saved = keyring.store.save(write("default", Expected::Anything, version, &bytes));
+        assert_eq!(saved, Ok(Saved::Done));
+        assert_eq!(keyring.store.load(&key("default")).unwrap().unwrap().bytes.expose(), &bytes);
+        assert_eq!(keyring.items(), 1 + length.div_ceil(PIECE), "pieces of another record are left");
+    }
+    let large = vec![0; 128 * PIECE + 1];
+    let saved = keyring.store.save(write("default", Expected::Anything, 8, &large));
+    assert_eq!(saved.map_err(|error| error.fault), Err(StoreFault::TooLarge));
+    keyring.store.delete(&key("default")).unwrap();
+    assert_eq!(keyring.items(), 0);
+}
+
+/// Fails a save at each item, as if the daemon had gone.
+#[test]
+fn st_10_half_written_pieces_leave_the_old_record() {
+    for stop in [" b 1", " b 2", " b 3", ""] {
+        let keyring = keyring();
+        log_in(&keyring.store, "default", 1, "r1");
+        let long = record(2, &"x".repeat(3 * PIECE - 500));
+        let saves = || {
+            keyring.store.save(write(
+                "default",
+                Expected::Version(grantflow_core::store::Version::from_u64(1)),
+                2,
+                &long,
+            ))
+        };
+        if stop.is_empty() {
+            // The head is read first, so it is made to fail for good at the second time.
+            keyring.fail(" b 3", locked());
+        } else {
+            keyring.fail(stop, locked());
+        }
+        assert_eq!(saves().map_err(|error| error.fault), Err(StoreFault::Unavailable), "{stop}");
+        assert_eq!(found(&keyring.store, "default"), kept(1, "r1"), "{stop}");
+        assert_eq!(saves(), Ok(Saved::Done));
+        assert_eq!(keyring.store.load(&key("default")).unwrap().unwrap().bytes.expose(), &long);
+        keyring.store.delete(&key("default")).unwrap();
+        assert_eq!(keyring.items(), 0, "{stop}");
+    }
+}
+
+#[test]
+fn st_10_pieces_of_different_records_are_noticed() {
+    let change: [fn(&Keyring); 5] = [
+        |keyring| keyring.item(" a 2").delete_credential().unwrap(),
+        |keyring| keyring.item(" a 1").set_secret(b"{").unwrap(),
+        |keyring| {
+            let (one, two) = (keyring.item(" a 1").get_secret().unwrap(), keyring.item(" a 2").get_secret().unwrap());
+            keyring.item(" a 1").set_secret(&two).unwrap();
+            keyring.item(" a 2").set_secret(&one).unwrap();
+        },
+        |keyring| keyring.item("").set_secret(b"grantflow 1 1 a 2").unwrap(),
+        |keyring| keyring.item("").set_secret(b"somebody else's").unwrap(),
+    ];
+    for change in change {
+        let keyring = keyring();
+        log_in(&keyring.store, "default", 1, &"x".repeat(PIECE + 500));
+        change(&keyring);
+        assert_eq!(found(&keyring.store, "default"), Err(StoreFault::Corrupt));
+        assert_eq!(renew(&keyring.store, "default", 1, 2).map_err(|error| error.fault), Err(StoreFault::Corrupt));
+        log_in(&keyring.store, "default", 3, "r3");
+        assert_eq!(found(&keyring.store, "default"), kept(3, "r3"));
+    }
+}
+
+#[test]
+fn st_10_a_keyring_that_takes_less_is_told() {
+    let keyring = keyring();
+    keyring.fail(" a 1", Error::TooLong("secret".to_owned(), 2560));
+    let saved = keyring.store.save(write("default", Expected::Anything, 1, &record(1, "r1")));
+    assert_eq!(saved.map_err(|error| error.fault), Err(StoreFault::TooLarge));
+    assert_eq!(found(&keyring.store, "default"), Ok(None));
+}
+
+#[test]
+fn st_22_a_logout_empties_the_keyring() {
+    let keyring = keyring();
+    log_in(&keyring.store, "default", 1, &"x".repeat(2 * PIECE));
+    // What a killed save has left beside the pieces in use.
+    keyring.item(" b 1").set_secret(b"topsecret").unwrap();
+    keyring.item(" b 2").set_secret(b"topsecret").unwrap();
+    keyring.store.delete(&key("default")).unwrap();
+    assert_eq!(keyring.items(), 0);
+}
+
+#[test]
+fn a_key_for_a_file_is_made_once_and_kept() {
+    let keyring = keyring();
+    let store = EncryptedFileStore::with_key_in(&keyring.store, "tokens", &keyring.place.path).unwrap();
+    log_in(&store, "default", 1, "r1");
+    let again = EncryptedFileStore::with_key_in(&keyring.store, "tokens", &keyring.place.path).unwrap();
+    assert_eq!(found(&again, "default"), kept(1, "r1"));
+    let other = EncryptedFileStore::with_key_in(&keyring.store, "other", &keyring.place.path).unwrap();
+    assert_eq!(found(&other, "default"), Err(StoreFault::Corrupt));
+    let item = keyring.items.build("tests", "encryption key tokens", None).unwrap();
+    assert_eq!(item.get_secret().unwrap().len(), 32);
+    item.as_any().downcast_ref::<mock::Cred>().unwrap().set_error(locked());
+    let failed = EncryptedFileStore::with_key_in(&keyring.store, "tokens", &keyring.place.path);
+    assert!(matches!(failed, Err(grantflow_core::Error::Store(error)) if error.fault == StoreFault::Unavailable));
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let keyring = keyring();
+    log_in(&keyring.store, "default", 1, "topsecret");
+    keyring.fail("", Error::BadEncoding(b"topsecret".to_vec()));
+    let error = keyring.store.load(&key("default")).unwrap_err();
+    keyring.fail("", Error::BadDataFormat(b"topsecret".to_vec(), "topsecret".into()));
+    let other = keyring.store.load(&key("default")).unwrap_err();
+    keyring.fail("", Error::Ambiguous(vec![keyring.item(" a 1")]));
+    let more = keyring.store.load(&key("default")).unwrap_err();
+    let said = format!("{:?} {error} {error:?} {other} {other:?} {more:?}", keyring.store);
+    assert!(!said.contains("topsecret") && !said.contains("[116"), "{said}");
+}
