@@ -40,6 +40,8 @@ pub mod conformance;
 #[cfg(feature = "encrypted")]
 mod encrypted;
 mod file;
+#[cfg(any(fuzzing, feature = "testing"))]
+pub mod fuzz;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod memory;

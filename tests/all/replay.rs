@@ -7,12 +7,13 @@
 mod answers;
 mod inputs;
 mod scripts;
+mod stores;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use grantflow_core::testing::fuzz::TARGETS;
+use grantflow_core::testing::fuzz;
 
 /// How many seeds a target has at least.
 const FEWEST: usize = 100;
@@ -22,6 +23,11 @@ const LARGEST: usize = 2 * 1024 * 1024;
 
 /// The targets that cannot have so many different seeds, with the reason.
 const FEWER: &[(&str, &str)] = &[];
+
+/// Every target of every crate by its name.
+fn targets() -> impl Iterator<Item = (&'static str, fuzz::Target)> {
+    fuzz::TARGETS.iter().chain(grantflow_stores::fuzz::TARGETS).copied()
+}
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
@@ -41,7 +47,7 @@ fn seeds(target: &str) -> BTreeMap<String, Vec<u8>> {
 fn every_seed_keeps_its_targets_invariant() {
     let mut size = 0;
     let mut broken = Vec::new();
-    for (name, target) in TARGETS {
+    for (name, target) in targets() {
         let seeds = seeds(name);
         for (seed, input) in &seeds {
             // A panic says what is broken; this says by what.
@@ -51,7 +57,7 @@ fn every_seed_keeps_its_targets_invariant() {
             size += input.len();
         }
         println!("figure: seeds/{name} = {} replayed", seeds.len());
-        let fewer = FEWER.iter().any(|(fewer, _)| fewer == name);
+        let fewer = FEWER.iter().any(|(fewer, _)| *fewer == name);
         assert!(fewer || seeds.len() >= FEWEST, "{name} has only {} seeds", seeds.len());
     }
     assert_eq!(broken, [""; 0]);
@@ -61,7 +67,7 @@ fn every_seed_keeps_its_targets_invariant() {
 /// Short and broken inputs of no format at all, for those targets whose seeds are all well formed.
 #[test]
 fn every_target_stands_any_bytes() {
-    for (name, target) in TARGETS {
+    for (name, target) in targets() {
         target(b"");
         for byte in 0..=u8::MAX {
             target(&[byte]);
@@ -75,7 +81,7 @@ fn every_target_stands_any_bytes() {
 /// A target that is not replayed, or not built, would go unnoticed.
 #[test]
 fn the_targets_built_are_the_targets_replayed() {
-    let known: BTreeSet<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+    let known: BTreeSet<&str> = targets().map(|(name, _)| name).collect();
     let manifest = fs::read_to_string(folder().join("Cargo.toml")).unwrap();
     let built: BTreeSet<&str> = manifest
         .split("[[bin]]")
@@ -92,7 +98,7 @@ fn the_targets_built_are_the_targets_replayed() {
     assert_eq!(names(folder().join("seeds")), known, "fuzz/seeds");
     for name in known {
         let source = fs::read_to_string(folder().join(format!("fuzz_targets/{name}.rs"))).unwrap();
-        assert!(source.contains(&format!("grantflow_core::testing::fuzz::{name}(input)")), "{name}");
+        assert!(source.contains(&format!("::fuzz::{name}(input)")), "{name}");
     }
 }
 
@@ -103,8 +109,9 @@ fn seeds_are_written_from_the_tables_on_request() {
     let mut made = answers::seeds();
     made.extend(inputs::seeds());
     made.extend(scripts::seeds());
+    made.extend(stores::seeds());
     let named: BTreeSet<&str> = made.keys().copied().collect();
-    assert_eq!(named, TARGETS.iter().map(|(name, _)| *name).collect(), "targets with seeds");
+    assert_eq!(named, targets().map(|(name, _)| name).collect(), "targets with seeds");
     if std::env::var_os("UPDATE_SEEDS").is_none() {
         return;
     }
