@@ -84,7 +84,7 @@ impl TokenManager {
     }
 
     fn fresh(&mut self, held: Box<Held>, wish: Wish, cx: &mut Context<'_>) -> Turned {
-        if held.save_is_due(cx.now) && wish == Wish::Usable {
+        if held.save_is_due(cx.now) && held.credential.is_usable(cx.now) && wish == Wish::Usable {
             return self.save(Work::of(Some(held), wish), SAVE_DUE, cx);
         }
         let finding = match wish {
@@ -106,7 +106,8 @@ impl TokenManager {
     }
 
     fn resting(&mut self, mut rest: Rest, wish: Wish, cx: &mut Context<'_>) -> Turned {
-        if rest.held.as_ref().is_some_and(|held| held.save_is_due(cx.now)) {
+        let due = |held: &Held| held.save_is_due(cx.now) && held.credential.is_usable(cx.now);
+        if rest.held.as_ref().is_some_and(|held| due(held)) {
             return self.save(Work::of(rest.held, wish), SAVE_DUE, cx);
         }
         rest.rejected = wish.rejected().or(rest.rejected);
