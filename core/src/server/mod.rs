@@ -2,10 +2,13 @@
 //!
 //! Every URL in here has passed the URL policy, so nothing that holds a [`ServerMetadata`] needs to judge one again.
 
+mod environments;
 #[cfg(test)]
 mod tests;
 
 use url::Url;
+
+pub use environments::Environments;
 
 use crate::error::{ConfigError, Endpoint, Error, ProtocolError, Rule, SecurityError, UrlFlaw, safe_text};
 use crate::http::json::{Object, Value};
