@@ -104,8 +104,8 @@ impl Landing {
         self.flight.clone()
     }
 
-    /// Says what came of it. What is new is for whoever watches.
-    pub(crate) fn land(mut self, outcome: Outcome, now: Timestamp) -> Option<Change> {
+    /// Says what came of it: first to those who watch, then to those who wait.
+    pub(crate) fn land(mut self, outcome: Outcome, now: Timestamp, tell: impl FnOnce(Change)) {
         let change = {
             let mut state = self.desk.state();
             let change = match (&outcome, self.part) {
@@ -121,8 +121,10 @@ impl Landing {
             change
         };
         self.part = Part::Done;
+        if let Some(change) = change {
+            tell(change);
+        }
         self.flight.end(outcome);
-        change
     }
 }
 

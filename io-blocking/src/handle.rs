@@ -172,10 +172,10 @@ impl Shared {
         manager.recover();
         let outcome = self.driver.command(manager, event, claimed);
         // While the manager is still ours: what is published is what it said last.
-        if let Some(change) = landing.land(outcome, self.driver.clock().now()) {
+        landing.land(outcome, self.driver.clock().now(), |change| {
             let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
             watchers.retain(|watcher| !matches!(watcher.try_send(change.clone()), Err(TrySendError::Disconnected(_))));
-        }
+        });
     }
 }
 
