@@ -1,13 +1,13 @@
 //! Where callers meet: who works, who waits, and what came of it. Small, so that a test can try every order of things.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use grantflow_core::Timestamp;
 use grantflow_core::error::{Error, ProviderError};
 use grantflow_core::manager::{Change, Credential, Gate, Lease, Verdict, Wish};
 
-use super::sync::{Condvar, Mutex};
+use super::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a piece of work comes to.
 pub(crate) type Outcome = Result<Lease, Error>;
@@ -120,11 +120,11 @@ impl Landing {
             self.desk.published.store(state.gate.held().cloned().map(Arc::new));
             change
         };
-        self.part = Part::Done;
         if let Some(change) = change {
             tell(change);
         }
         self.flight.end(outcome);
+        self.part = Part::Done;
     }
 }
 

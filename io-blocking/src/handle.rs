@@ -26,7 +26,8 @@ const UNSEEN_CHANGES: usize = 64;
 /// While a token is fresh, asking takes no lock and allocates nothing. When it is due, one thread of its own renews it, and
 /// all who wait get the same answer, good or bad. While the old token still works, nobody waits. Nothing runs between
 /// requests, and nobody is ever sent to a login. The work is never cancelled: a [`Cancel`] of the driver does not reach it,
-/// since what it brings may be a token that exists nowhere else.
+/// since what it brings may be a token that exists nowhere else. Do not use a handle in a child that was forked without
+/// `exec`: the threads stay behind.
 ///
 /// Within an async runtime a call blocks its thread, but never for the sake of another task: the work has a thread of its
 /// own. Still, make it on a thread that may be blocked.

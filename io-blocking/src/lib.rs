@@ -32,7 +32,7 @@ mod tests;
 mod transport;
 
 mod sync {
-    pub(crate) use std::sync::{Condvar, Mutex};
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 }
 
 pub use authorizer::{Authorize, Authorizer, Custom, Fixed};

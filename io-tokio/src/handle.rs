@@ -27,7 +27,8 @@ const UNSEEN_CHANGES: usize = 64;
 ///
 /// While a token is fresh, asking takes no lock and allocates nothing. When it is due, one task of its own renews it: a
 /// caller that goes away cancels nothing, and all who wait get the same answer, good or bad. While the old token still
-/// works, nobody waits. Nothing runs between requests, and nobody is ever sent to a login.
+/// works, nobody waits. Nothing runs between requests, and nobody is ever sent to a login. Do not use a handle in a
+/// child that was forked without `exec`: the threads stay behind.
 #[derive(Clone)]
 pub struct TokenHandle(Arc<Shared>);
 
