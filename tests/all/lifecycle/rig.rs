@@ -1,0 +1,573 @@
+//! A handle of either driver, an authorization server made of data, a store that can fail, and one clock for all.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use grantflow_blocking::stores::{Claimed, MemoryStore, Saved, Store};
+use grantflow_core::Timestamp;
+use grantflow_core::client::Client;
+use grantflow_core::error::{Delivery, Error, SendFailure, StoreError, StoreFault, TransportKind};
+use grantflow_core::grant::Extras;
+use grantflow_core::http::Body;
+use grantflow_core::machine::Outgoing;
+use grantflow_core::manager::{Change, Credential, Settings, SignedOut, Source, TokenId};
+use grantflow_core::store::{Claim, StoreKey, StoreWrite, Stored};
+use grantflow_core::testing::specimens::{confidential, public};
+use grantflow_core::token::TokenSet;
+use grantflow_tokio::Pending;
+use tokio::runtime::Runtime;
+
+/// When every story begins.
+pub const BEGIN: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// What happened, in order, at the server and at the store.
+pub type Events = Arc<Mutex<Vec<String>>>;
+
+/// A clock that only a test moves, in both directions.
+#[derive(Clone, Debug)]
+pub struct Time(Arc<AtomicU64>);
+
+impl Time {
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_millis(), Ordering::SeqCst);
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.set(self.now().plus(Duration::from_secs(seconds)));
+    }
+}
+
+impl grantflow_tokio::Clock for Time {
+    fn now(&self) -> Timestamp {
+        Time::now(self)
+    }
+
+    fn sleep_until(&self, _: Timestamp) -> Pending<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl grantflow_blocking::Clock for Time {
+    fn now(&self) -> Timestamp {
+        Time::now(self)
+    }
+
+    fn sleep_until(&self, _: Timestamp, _: &grantflow_blocking::Cancel) {
+        panic!("a handle never sleeps");
+    }
+}
+
+/// How the server, or the way to it, treats one request.
+pub enum Turn {
+    Honest,
+    /// Status and body.
+    Answer(u16, String),
+    /// The request does not arrive.
+    Unsent(TransportKind),
+    /// The request arrives, the answer does not.
+    Lost(TransportKind),
+    /// What the user's HTTP client does at worst.
+    Panic,
+    /// Something happens before the honest answer.
+    After(Box<dyn FnOnce() + Send>),
+    /// Something happens before the refresh token is refused.
+    RefusedAfter(Box<dyn FnOnce() + Send>),
+}
+
+impl Turn {
+    pub fn refused(code: &str) -> Self {
+        Turn::Answer(400, format!(r#"{{"error":"{code}"}}"#))
+    }
+}
+
+/// An authorization server: refresh tokens rotate, and a second use of one ends the family.
+#[derive(Clone)]
+pub struct Authority(Arc<Office>);
+
+struct Office {
+    events: Events,
+    desk: Mutex<Desk>,
+}
+
+struct Desk {
+    issued: u64,
+    current: String,
+    ended: bool,
+    rotates: bool,
+    lifetime: Option<u64>,
+    turns: VecDeque<Turn>,
+    sent: Vec<String>,
+    headers: Vec<String>,
+}
+
+impl Authority {
+    pub fn new(events: &Events) -> Self {
+        let desk = Desk {
+            issued: 0,
+            current: "r0".to_owned(),
+            ended: false,
+            rotates: true,
+            lifetime: Some(3600),
+            turns: VecDeque::new(),
+            sent: Vec::new(),
+            headers: Vec::new(),
+        };
+        Self(Arc::new(Office { events: events.clone(), desk: Mutex::new(desk) }))
+    }
+
+    /// The next requests are treated like this.
+    pub fn next(&self, turns: impl IntoIterator<Item = Turn>) {
+        self.0.desk.lock().unwrap().turns.extend(turns);
+    }
+
+    pub fn lifetime(&self, seconds: Option<u64>) {
+        self.0.desk.lock().unwrap().lifetime = seconds;
+    }
+
+    pub fn keeps_refresh_tokens(&self) {
+        self.0.desk.lock().unwrap().rotates = false;
+    }
+
+    /// The refresh token that works.
+    pub fn current(&self) -> String {
+        self.0.desk.lock().unwrap().current.clone()
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.0.desk.lock().unwrap().ended
+    }
+
+    /// The forms that came in.
+    pub fn sent(&self) -> Vec<String> {
+        self.0.desk.lock().unwrap().sent.clone()
+    }
+
+    /// The `Authorization` headers that came in.
+    pub fn headers(&self) -> Vec<String> {
+        self.0.desk.lock().unwrap().headers.clone()
+    }
+
+    /// How many requests came in.
+    pub fn asked(&self) -> usize {
+        self.sent().len()
+    }
+
+    fn answer(&self, outgoing: &Outgoing) -> Result<http::Response<Body>, SendFailure> {
+        let form = String::from_utf8(outgoing.request.body().expose().to_vec()).unwrap();
+        let header = outgoing.request.headers().get("authorization");
+        let header = header.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let revoking = outgoing.request.uri().path() == "/revoke";
+        let kind = match (revoking, form.contains("grant_type=refresh_token")) {
+            (true, _) => "revoke",
+            (false, true) => "refresh",
+            (false, false) => "token",
+        };
+        let turn = {
+            let mut desk = self.0.desk.lock().unwrap();
+            desk.sent.push(form.clone());
+            desk.headers.push(header);
+            desk.turns.pop_front().unwrap_or(Turn::Honest)
+        };
+        self.0.events.lock().unwrap().push(kind.to_owned());
+        let lost = |delivery, kind| Err(SendFailure { delivery, kind });
+        match turn {
+            Turn::Honest => Ok(self.honest(kind, &form)),
+            Turn::Answer(status, body) => Ok(response(status, body)),
+            Turn::Unsent(kind) => lost(Delivery::NotSent, kind),
+            Turn::Lost(why) => {
+                let _ = self.honest(kind, &form);
+                lost(Delivery::Unknown, why)
+            }
+            Turn::Panic => panic!("the HTTP client of a test panics"),
+            Turn::After(happens) => {
+                happens();
+                Ok(self.honest(kind, &form))
+            }
+            Turn::RefusedAfter(happens) => {
+                happens();
+                Ok(response(400, r#"{"error":"invalid_grant"}"#.to_owned()))
+            }
+        }
+    }
+
+    fn honest(&self, kind: &str, form: &str) -> http::Response<Body> {
+        let mut desk = self.0.desk.lock().unwrap();
+        if kind == "revoke" {
+            desk.ended = true;
+            return response(200, String::new());
+        }
+        let mut refresh = String::new();
+        if kind == "refresh" {
+            let used = form.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap();
+            if desk.ended || used != desk.current {
+                desk.ended = true;
+                return response(400, r#"{"error":"invalid_grant","error_description":"used before"}"#.to_owned());
+            }
+            if desk.rotates {
+                desk.current = format!("r{}", desk.issued + 1);
+                refresh = format!(r#","refresh_token":"{}""#, desk.current);
+            }
+        }
+        desk.issued += 1;
+        let life = desk.lifetime.map(|life| format!(r#","expires_in":{life}"#)).unwrap_or_default();
+        response(200, format!(r#"{{"access_token":"a{}","token_type":"Bearer"{life}{refresh}}}"#, desk.issued))
+    }
+}
+
+fn response(status: u16, body: String) -> http::Response<Body> {
+    let response = http::Response::builder().status(status).header("content-type", "application/json");
+    response.body(Body::new(body.into_bytes())).unwrap()
+}
+
+impl grantflow_tokio::HttpClient for Authority {
+    fn send(&self, outgoing: Outgoing) -> Pending<'_, Result<http::Response<Body>, SendFailure>> {
+        let office = self.clone();
+        // The server goes on although the client may be gone.
+        let answer = tokio::task::spawn_blocking(move || office.answer(&outgoing));
+        Box::pin(async move { answer.await.expect("the HTTP client panics") })
+    }
+}
+
+impl grantflow_blocking::HttpClient for Authority {
+    fn send(&self, outgoing: Outgoing) -> Result<http::Response<Body>, SendFailure> {
+        self.answer(&outgoing)
+    }
+}
+
+/// A store in memory that tells what it is asked, and fails on demand.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    inner: MemoryStore,
+    events: Events,
+    broken: Arc<Mutex<BTreeSet<&'static str>>>,
+    panics: Arc<Mutex<BTreeSet<&'static str>>>,
+}
+
+impl Shelf {
+    fn new(events: &Events) -> Self {
+        let (broken, panics) = (Arc::default(), Arc::default());
+        Self { inner: MemoryStore::new(), events: events.clone(), broken, panics }
+    }
+
+    /// These calls fail from now on, and no others.
+    pub fn breaks(&self, calls: &[&'static str]) {
+        *self.broken.lock().unwrap() = calls.iter().copied().collect();
+    }
+
+    /// These calls panic from now on, and no others.
+    pub fn panics(&self, calls: &[&'static str]) {
+        *self.panics.lock().unwrap() = calls.iter().copied().collect();
+    }
+
+    fn told(&self, call: &'static str) -> Result<(), StoreError> {
+        self.events.lock().unwrap().push(call.to_owned());
+        assert!(!self.panics.lock().unwrap().contains(call), "the store of a test panics");
+        match self.broken.lock().unwrap().contains(call) {
+            true => Err(StoreError::new(StoreFault::Unavailable, "out of reach")),
+            false => Ok(()),
+        }
+    }
+
+    /// The text of what is kept for this profile.
+    pub fn kept(&self, profile: &str) -> Option<String> {
+        let stored = self.inner.load(&key(profile)).unwrap()?;
+        Some(String::from_utf8(stored.bytes.expose().clone()).unwrap())
+    }
+}
+
+impl Store for Shelf {
+    fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
+        self.told("load")?;
+        self.inner.load(key)
+    }
+
+    fn save(&self, write: StoreWrite) -> Result<Saved, StoreError> {
+        self.told("save")?;
+        self.inner.save(write)
+    }
+
+    fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
+        self.told("delete")?;
+        self.inner.delete(key)
+    }
+
+    fn claim(&self, claim: &Claim) -> Result<Option<Box<dyn Claimed>>, StoreError> {
+        self.told("claim")?;
+        self.inner.claim(claim)
+    }
+}
+
+pub fn key(profile: &str) -> StoreKey {
+    StoreKey::new(&public(), profile).unwrap()
+}
+
+/// Tokens of a login: `a0` and `r0`, good for an hour.
+pub fn tokens() -> TokenSet {
+    lasting(3600)
+}
+
+pub fn lasting(seconds: u64) -> TokenSet {
+    let (from, to) = (BEGIN.as_secs(), BEGIN.as_secs() + seconds);
+    let record = format!(
+        r#"{{"access_token":"a0","token_type":"Bearer","refresh_token":"r0","granted_at":{from},"expires_at":{to}}}"#
+    );
+    TokenSet::from_record(record.as_bytes(), BEGIN).unwrap()
+}
+
+/// What a caller wants.
+#[derive(Clone, Copy)]
+pub enum Want {
+    Credential,
+    Other(TokenId),
+}
+
+/// A handle of either driver, for threads.
+pub enum Kept {
+    Tokio(Arc<Runtime>, grantflow_tokio::TokenHandle),
+    Blocking(grantflow_blocking::TokenHandle),
+}
+
+macro_rules! forwarded {
+    ($(fn $name:ident($($argument:ident: $kind:ty),*) -> $output:ty;)*) => {
+        $(pub fn $name(&self $(, $argument: $kind)*) -> $output {
+            match self {
+                Kept::Tokio(runtime, handle) => runtime.block_on(handle.$name($($argument),*)),
+                Kept::Blocking(handle) => handle.$name($($argument),*),
+            }
+        })*
+    };
+}
+
+impl Kept {
+    forwarded! {
+        fn credential() -> Result<Credential, Error>;
+        fn invalidate(refused: TokenId) -> Result<Credential, Error>;
+        fn renew() -> Result<Credential, Error>;
+        fn reload() -> Result<Credential, Error>;
+        fn adopt(tokens: TokenSet) -> Result<Credential, Error>;
+        fn sign_out() -> Result<SignedOut, Error>;
+        fn settled() -> ();
+    }
+
+    pub fn clone(&self) -> Self {
+        match self {
+            Kept::Tokio(runtime, handle) => Kept::Tokio(runtime.clone(), handle.clone()),
+            Kept::Blocking(handle) => Kept::Blocking(handle.clone()),
+        }
+    }
+
+    pub fn current(&self) -> Option<Credential> {
+        match self {
+            Kept::Tokio(_, handle) => handle.current(),
+            Kept::Blocking(handle) => handle.current(),
+        }
+    }
+
+    pub fn is_valid(&self) -> bool {
+        match self {
+            Kept::Tokio(_, handle) => grantflow_tokio::Authorizer::is_valid(handle),
+            Kept::Blocking(handle) => grantflow_blocking::Authorizer::is_valid(handle),
+        }
+    }
+
+    /// Tells what changes from now on.
+    pub fn changes(&self) -> Box<dyn FnMut() -> Vec<Change> + '_> {
+        match self {
+            Kept::Tokio(_, handle) => {
+                let mut changes = handle.subscribe();
+                Box::new(move || std::iter::from_fn(|| changes.try_next()).collect())
+            }
+            Kept::Blocking(handle) => {
+                let mut changes = handle.subscribe();
+                Box::new(move || std::iter::from_fn(|| changes.try_next()).collect())
+            }
+        }
+    }
+
+    /// So many callers at once. `arrived` counts them as they come.
+    pub fn many(&self, callers: usize, want: Want, arrived: &Arc<AtomicUsize>) -> Vec<Result<Credential, Error>> {
+        match self {
+            Kept::Tokio(runtime, handle) => runtime.block_on(async {
+                let one = || {
+                    let (handle, arrived) = (handle.clone(), arrived.clone());
+                    tokio::spawn(async move {
+                        arrived.fetch_add(1, Ordering::SeqCst);
+                        match want {
+                            Want::Credential => handle.credential().await,
+                            Want::Other(id) => handle.invalidate(id).await,
+                        }
+                    })
+                };
+                let all: Vec<_> = (0..callers).map(|_| one()).collect();
+                let mut answers = Vec::new();
+                for each in all {
+                    answers.push(each.await.unwrap());
+                }
+                answers
+            }),
+            Kept::Blocking(handle) => std::thread::scope(|scope| {
+                let one = || {
+                    let (handle, arrived) = (handle.clone(), arrived.clone());
+                    let work = move || {
+                        arrived.fetch_add(1, Ordering::SeqCst);
+                        match want {
+                            Want::Credential => handle.credential(),
+                            Want::Other(id) => handle.invalidate(id),
+                        }
+                    };
+                    std::thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, work).unwrap()
+                };
+                let all: Vec<_> = (0..callers).map(|_| one()).collect();
+                all.into_iter().map(|each| each.join().unwrap()).collect()
+            }),
+        }
+    }
+}
+
+/// Which driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    Tokio,
+    Blocking,
+}
+
+pub const BOTH: [Which; 2] = [Which::Tokio, Which::Blocking];
+
+/// One story's world.
+pub struct Rig {
+    pub which: Which,
+    pub events: Events,
+    pub authority: Authority,
+    pub shelf: Shelf,
+    pub time: Time,
+    runtime: Arc<Runtime>,
+}
+
+impl Rig {
+    pub fn new(which: Which) -> Self {
+        let events = Events::default();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Self {
+            which,
+            authority: Authority::new(&events),
+            shelf: Shelf::new(&events),
+            events,
+            time: Time(Arc::new(AtomicU64::new(BEGIN.as_millis()))),
+            runtime: Arc::new(runtime),
+        }
+    }
+
+    /// The same world, seen by a program with the other driver.
+    pub fn through(&self, which: Which) -> Self {
+        let Self { events, authority, shelf, time, runtime, .. } = self;
+        let (events, authority, shelf) = (events.clone(), authority.clone(), shelf.clone());
+        Self { which, events, authority, shelf, time: time.clone(), runtime: runtime.clone() }
+    }
+
+    pub fn tokio_driver(&self) -> grantflow_tokio::Driver {
+        let driver = grantflow_tokio::Driver::with_client(self.authority.clone());
+        driver.with_clock(self.time.clone()).with_store(self.shelf.clone())
+    }
+
+    pub fn blocking_driver(&self) -> grantflow_blocking::Driver {
+        let driver = grantflow_blocking::Driver::with_client(self.authority.clone());
+        driver.with_clock(self.time.clone()).with_store(self.shelf.clone())
+    }
+
+    pub fn handle(&self, settings: Settings) -> Kept {
+        match self.which {
+            Which::Tokio => {
+                Kept::Tokio(self.runtime.clone(), grantflow_tokio::TokenHandle::new(self.tokio_driver(), settings))
+            }
+            Which::Blocking => Kept::Blocking(grantflow_blocking::TokenHandle::new(self.blocking_driver(), settings)),
+        }
+    }
+
+    /// A session that is loaded from the store when it is first used.
+    pub fn session(&self, profile: &str) -> Kept {
+        self.handle(settings(&public(), profile))
+    }
+
+    /// A session of a login that has just been: `a0` and `r0`, good for an hour. Nothing is told of its beginning.
+    pub fn logged_in(&self) -> Kept {
+        let kept = self.session("me");
+        kept.adopt(tokens()).unwrap();
+        self.events.lock().unwrap().clear();
+        kept
+    }
+
+    /// The client's own tokens.
+    pub fn own(&self) -> Kept {
+        let source =
+            Source::ClientCredentials { client: confidential(), scope: String::new(), extras: Extras::default() };
+        self.handle(Settings::new(StoreKey::new(&confidential(), "own").unwrap(), source).unwrap())
+    }
+
+    /// What happened since the last time this was asked.
+    pub fn happened(&self) -> String {
+        std::mem::take(&mut *self.events.lock().unwrap()).join(" ")
+    }
+
+    pub fn tokio(&self, handle: grantflow_tokio::TokenHandle) -> Kept {
+        Kept::Tokio(self.runtime.clone(), handle)
+    }
+
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+}
+
+pub fn settings(client: &Client, profile: &str) -> Settings {
+    Settings::new(StoreKey::new(client, profile).unwrap(), Source::Session(client.clone())).unwrap()
+}
+
+/// Tells the story once with each driver.
+pub fn both(story: impl Fn(&Rig)) {
+    for which in BOTH {
+        story(&Rig::new(which));
+    }
+}
+
+pub fn text(credential: &Credential) -> &str {
+    credential.access_token().unwrap().expose()
+}
+
+/// A door that stays shut until somebody opens it.
+#[derive(Clone, Default)]
+pub struct Door(Arc<(Mutex<bool>, Condvar)>);
+
+impl Door {
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    pub fn pass(&self) {
+        let mut open = self.0.0.lock().unwrap();
+        while !*open {
+            open = self.0.1.wait(open).unwrap();
+        }
+    }
+
+    /// The server answers when the door is open.
+    pub fn turn(&self) -> Turn {
+        let door = self.clone();
+        Turn::After(Box::new(move || door.pass()))
+    }
+}
+
+/// The server answers when so many callers have come.
+pub fn when(arrived: &Arc<AtomicUsize>, callers: usize) -> Box<dyn FnOnce() + Send> {
+    let arrived = arrived.clone();
+    Box::new(move || {
+        while arrived.load(Ordering::SeqCst) < callers {
+            std::thread::yield_now();
+        }
+    })
+}
