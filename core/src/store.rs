@@ -22,6 +22,7 @@ use crate::http::json::{Object, Value};
 use crate::machine::Context;
 use crate::secret::Secret;
 use crate::time::Timestamp;
+use crate::token::{RecordError, TokenSet};
 
 /// The schema that is written. A newer one is refused, an older one must load for ever.
 const SCHEMA: u64 = 1;
@@ -160,6 +161,15 @@ impl Stored {
     pub fn duplicate(&self) -> Self {
         Self { version: self.version, bytes: self.bytes.duplicate() }
     }
+
+    /// Reads the tokens, and whether they still work: for whoever shows what is stored. A token manager reads by itself.
+    ///
+    /// # Errors
+    /// [`StoreFault::Corrupt`], [`StoreFault::Newer`] and [`StoreFault::Foreign`].
+    pub fn tokens(&self, key: &StoreKey, now: Timestamp) -> Result<(Life, TokenSet), StoreError> {
+        let record = Record::read(self, key)?;
+        Ok((record.life, record.token_set(now)?))
+    }
 }
 
 /// What must be in the store for a write to happen.
@@ -296,6 +306,14 @@ impl Record {
             return Err(corrupt("no tokens"));
         };
         Ok(Self { version: stored.version, life, tokens: Secret::new(tokens.as_str().as_bytes().to_vec()) })
+    }
+
+    pub(crate) fn token_set(&self, now: Timestamp) -> Result<TokenSet, StoreError> {
+        TokenSet::from_record(self.tokens.expose(), now).map_err(|error| {
+            let fault =
+                if matches!(error, RecordError::Newer { .. }) { StoreFault::Newer } else { StoreFault::Corrupt };
+            StoreError::new(fault, error.to_string())
+        })
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::state::{After, Found, Held, Look, State, Wish, Work};
 use super::{TokenManager, Turned};
-use crate::error::{Error, LoginNeeded, StoreError, StoreFault};
+use crate::error::{Error, LoginNeeded, StoreError};
 use crate::machine::{Context, Effect, Finding, Step, Turn};
 use crate::manager::Source;
 use crate::manager::table::*;
 use crate::store::{Expected, Life, Record, Stored, Version};
-use crate::token::{RecordError, TokenSet};
+use crate::token::TokenSet;
 
 impl TokenManager {
     pub(super) fn look(&mut self, held: Option<Box<Held>>, wish: Wish) -> Turned {
@@ -31,8 +31,8 @@ impl TokenManager {
         if record.life == Life::Ended {
             return Ok(Found::Ended(record.version));
         }
-        let tokens = TokenSet::from_record(record.tokens.expose(), cx.now).map_err(unreadable)?;
-        self.hold(tokens, Some(record.version), Expected::Version(record.version), cx).map(Found::Live)
+        self.hold(record.token_set(cx.now)?, Some(record.version), Expected::Version(record.version), cx)
+            .map(Found::Live)
     }
 
     pub(super) fn hold(
@@ -140,9 +140,4 @@ impl TokenManager {
         }
         self.rest(work.held, error.into(), work.wish, CLAIM_BROKEN, cx)
     }
-}
-
-fn unreadable(error: RecordError) -> StoreError {
-    let fault = if matches!(error, RecordError::Newer { .. }) { StoreFault::Newer } else { StoreFault::Corrupt };
-    StoreError::new(fault, error.to_string())
 }
