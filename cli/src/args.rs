@@ -24,6 +24,10 @@ pub(crate) struct Cli {
     /// Show each transition, exchange and check on standard error. Nothing secret is shown.
     #[arg(long, global = true)]
     pub(crate) trace: bool,
+    /// Keep logins there: file (the default), file:PATH, keyring, redis://… or postgres://…. Also read from the
+    /// environment variable GRANTFLOW_STORE, which alone may name a URL with a password.
+    #[arg(long, global = true, value_name = "STORE")]
+    pub(crate) store: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -36,12 +40,19 @@ pub(crate) enum Command {
     /// Log a person in and print their token.
     #[command(after_help = exit::HELP)]
     Login(LoginArgs),
-    /// Get a token without a person.
+    /// Print a fresh token of a saved login, or get a token without a person.
+    ///
+    /// A saved token is renewed when it is due, once for all who ask at the same moment, and saved before it is printed.
+    #[command(after_help = exit::HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Token(TokenArgs),
+    /// Show the saved logins, without their tokens.
     #[command(after_help = exit::HELP)]
-    Token {
-        #[command(subcommand)]
-        grant: TokenCommand,
-    },
+    List(ListArgs),
+    /// Revoke the tokens of a saved login and forget it.
+    ///
+    /// They are forgotten here whatever the server answers. The exit code tells when it did not confirm.
+    #[command(after_help = exit::HELP)]
+    Logout(NameArgs),
     /// Fetch the metadata of a server and print it as JSON.
     #[command(after_help = exit::HELP)]
     Discover(DiscoverArgs),
@@ -63,6 +74,50 @@ pub(crate) enum TokenCommand {
     ClientCredentials(ClientCredentialsArgs),
     /// Get a new token with a refresh token (RFC 6749 section 6).
     Refresh(RefreshArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    pub(crate) grant: Option<TokenCommand>,
+    #[command(flatten)]
+    pub(crate) saved: SavedTokenArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SavedTokenArgs {
+    /// The saved login.
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) name: Option<String>,
+    /// Demand a token that lives so much longer, and renew one that does not.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) min_life: Option<u64>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Output::Token)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// The saved login.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Listing::Table)]
+    pub(crate) output: Listing,
+}
+
+/// A way to show what is saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listing {
+    /// For people.
+    Table,
+    /// For programs: one line of JSON.
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -130,9 +185,23 @@ pub(crate) struct AskArgs {
     /// Add a parameter to the request. May be repeated. Not for secrets.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) param: Vec<(String, String)>,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = Output::Token)]
-    pub(crate) output: Output,
+    /// What to print: the access token if absent, and nothing if the login is saved.
+    #[arg(long, value_enum)]
+    pub(crate) output: Option<Output>,
+}
+
+/// Under which name a login is kept.
+#[derive(Debug, Args)]
+pub(crate) struct SaveArgs {
+    /// Keep the tokens under this name, with what is needed to renew them: `grantflow token NAME` prints a fresh one.
+    #[arg(long, value_name = "NAME", conflicts_with = "client_secret_stdin")]
+    pub(crate) save: Option<String>,
+    /// Take a name away from another client, and forget the tokens that had it.
+    #[arg(long, requires = "save")]
+    pub(crate) replace: bool,
+    /// Let `grantflow curl` send the token to this place and what is below it: an https URL. May be repeated.
+    #[arg(long, value_name = "URL", requires = "save")]
+    pub(crate) audience: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +210,8 @@ pub(crate) struct LoginArgs {
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
+    #[command(flatten)]
+    pub(crate) save: SaveArgs,
     /// Show a code to type on another device (RFC 8628).
     #[arg(long, conflicts_with_all = ["no_browser", "port", "redirect_uri", "form_post", "max_age", "acr"])]
     pub(crate) device: bool,

@@ -19,6 +19,8 @@ Exit codes:
     8  the server broke the protocol
     9  local input or output failed
    10  the settings are wrong
+   11  somebody has to log in (again)
+   12  the store of tokens failed
    70  a bug in grantflow
   130  interrupted (143: terminated)";
 
@@ -34,6 +36,8 @@ pub(crate) enum Code {
     Protocol,
     Local,
     Settings,
+    LoginNeeded,
+    Store,
     Bug,
     Interrupted,
     Terminated,
@@ -52,6 +56,8 @@ impl Code {
             Code::Protocol => 8,
             Code::Local => 9,
             Code::Settings => 10,
+            Code::LoginNeeded => 11,
+            Code::Store => 12,
             Code::Bug => 70,
             Code::Interrupted => 130,
             Code::Terminated => 143,
@@ -78,6 +84,8 @@ pub(crate) fn code(error: &Error) -> Code {
         Error::Expired(_) => Code::Expired,
         Error::Cancelled => Code::Denied,
         Error::Provider(_) => Code::Local,
+        Error::LoginNeeded(_) => Code::LoginNeeded,
+        Error::Store(_) => Code::Store,
         Error::Misuse(_) | Error::Bug(_) => Code::Bug,
         // The enum may grow; what this command does not know, it cannot have asked for.
         _ => Code::Bug,
@@ -97,6 +105,8 @@ pub(crate) enum Failure {
     Settings(String),
     /// What was asked for is not in the server's answer.
     Answer(String),
+    /// Only a person can help.
+    LoginNeeded(String),
     /// Several things were done, and the first that failed ended so.
     Several(Code, String),
     /// SIGINT.
@@ -114,6 +124,7 @@ impl Failure {
             Failure::Local(_) => Code::Local,
             Failure::Settings(_) => Code::Settings,
             Failure::Answer(_) => Code::Protocol,
+            Failure::LoginNeeded(_) => Code::LoginNeeded,
             Failure::Several(code, _) => *code,
             Failure::Interrupted => Code::Interrupted,
             Failure::Terminated => Code::Terminated,
@@ -141,6 +152,7 @@ impl fmt::Display for Failure {
             | Failure::Local(text)
             | Failure::Settings(text)
             | Failure::Answer(text)
+            | Failure::LoginNeeded(text)
             | Failure::Several(_, text) => f.write_str(text),
             Failure::Interrupted => f.write_str("interrupted"),
             Failure::Terminated => f.write_str("terminated"),
@@ -154,8 +166,8 @@ pub(crate) type Artefact = Secret<String>;
 #[cfg(test)]
 mod tests {
     use grantflow_core::error::{
-        BadCallback, Delivery, Endpoint, Expired, Misuse, ProtocolError, ProviderError, Refusal, Rule, SecurityError,
-        TransportError, TransportKind,
+        BadCallback, Delivery, Endpoint, Expired, LoginNeeded, Misuse, ProtocolError, ProviderError, Refusal, Rule,
+        SecurityError, StoreError, StoreFault, TransportError, TransportKind,
     };
 
     use super::*;
@@ -206,6 +218,8 @@ mod tests {
             (Error::Provider(ProviderError::Random), 9),
             (Error::Config(ConfigError::EmptySecret), 10),
             (Error::Config(ConfigError::EndpointMissing(Endpoint::Token)), 10),
+            (Error::LoginNeeded(LoginNeeded::NoSession), 11),
+            (Error::Store(StoreError::new(StoreFault::Corrupt, "x")), 12),
             (Error::Misuse(Misuse::NotResting), 70),
             (Error::Bug("x"), 70),
         ];
@@ -226,6 +240,8 @@ mod tests {
             Code::Protocol,
             Code::Local,
             Code::Settings,
+            Code::LoginNeeded,
+            Code::Store,
             Code::Bug,
             Code::Interrupted,
             Code::Terminated,

@@ -17,6 +17,7 @@ use url::Url;
 use crate::args::LoginArgs;
 use crate::exit::{Artefact, Failure};
 use crate::output::{self, Output};
+use crate::saved::Saving;
 use crate::trace::{Trace, say};
 use crate::{connect, run, secrets};
 
@@ -30,42 +31,59 @@ enum Way {
     Device,
 }
 
-/// Logs a person in.
-pub(crate) fn run(args: &LoginArgs, trace: Trace) -> Result<Artefact, Failure> {
+/// Logs a person in, and keeps the tokens if they are to be kept.
+pub(crate) fn run(args: &LoginArgs, named: Option<&str>, trace: Trace) -> Result<Artefact, Failure> {
     let scopes = Scopes::parse(&args.ask.scope)?;
-    if args.ask.output == Output::IdToken && !scopes.contains("openid") {
+    if args.ask.output == Some(Output::IdToken) && !scopes.contains("openid") {
         return Err(Failure::Usage("--output id-token needs --scope openid".to_owned()));
     }
     let way = way(args)?;
     // What is wrong here should be known before anything is sent.
     connect::extras(&args.ask)?;
+    let saving = Saving::of(&args.save, &args.server, &args.ask.scope, named)?;
     let secret = secrets::client_secret(&args.server.secret)?;
-    let tokens = run::block_on(log_in(args, way, secret, trace))?;
-    output::artefact(&tokens, args.ask.output)
+    let driver = trace.driver();
+    let (client, tokens) = run::block_on(log_in(args, way, secret, &driver))?;
+    let output = match &saving {
+        None => Some(args.ask.output.unwrap_or(Output::Token)),
+        Some(_) => args.ask.output,
+    };
+    let artefact = output.map_or_else(|| Ok(Artefact::new(String::new())), |output| output::artefact(&tokens, output));
+    if let Some(saving) = saving {
+        saving.keep(driver, Some(&client), tokens)?;
+    }
+    artefact
 }
 
-async fn log_in(args: &LoginArgs, way: Way, secret: Option<Secret>, trace: Trace) -> Result<TokenSet, Failure> {
-    let driver = trace.driver();
+async fn log_in(
+    args: &LoginArgs,
+    way: Way,
+    secret: Option<Secret>,
+    driver: &Driver,
+) -> Result<(Client, TokenSet), Failure> {
     let policy = match &way {
         Way::Listener(place) if place.host() == Host::Localhost => UrlPolicy::default().with_localhost_redirects(),
         Way::Listener(_) | Way::Pasted(_) | Way::Device => UrlPolicy::default(),
     };
-    let client = connect::client(&driver, &args.server, secret, policy).await?;
-    match way {
-        Way::Listener(place) => at_listener(args, &driver, &client, &place).await,
-        Way::Pasted(redirect_uri) => {
-            let notifier = Notifier::new(|notice| {
-                say(notice);
-                if let Notice::OpenByHand { .. } = notice {
-                    say("Then paste the whole address that the browser was sent back to:");
-                }
-            });
-            let mut person = ConsolePerson::new(tokio::io::stdin(), notifier);
-            let mut flow = AuthorizationCode::new(&client, request(args, &redirect_uri)?)?;
-            Ok(driver.run(&mut flow, Event::Start, &mut person).await?)
+    let client = connect::client(driver, &args.server, secret, policy).await?;
+    let tokens = match way {
+        Way::Listener(place) => at_listener(args, driver, &client, &place).await,
+        Way::Pasted(redirect_uri) => pasted(args, driver, &client, &redirect_uri).await,
+        Way::Device => on_device(args, driver, &client).await,
+    };
+    Ok((client, tokens?))
+}
+
+async fn pasted(args: &LoginArgs, driver: &Driver, client: &Client, redirect_uri: &str) -> Result<TokenSet, Failure> {
+    let notifier = Notifier::new(|notice| {
+        say(notice);
+        if let Notice::OpenByHand { .. } = notice {
+            say("Then paste the whole address that the browser was sent back to:");
         }
-        Way::Device => on_device(args, &driver, &client).await,
-    }
+    });
+    let mut person = ConsolePerson::new(tokio::io::stdin(), notifier);
+    let mut flow = AuthorizationCode::new(client, request(args, redirect_uri)?)?;
+    Ok(driver.run(&mut flow, Event::Start, &mut person).await?)
 }
 
 async fn at_listener(args: &LoginArgs, driver: &Driver, client: &Client, place: &Place) -> Result<TokenSet, Failure> {

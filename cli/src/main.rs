@@ -7,9 +7,13 @@ mod demo;
 mod diagram;
 mod discover;
 mod exit;
+mod kept;
+mod list;
 mod login;
 mod output;
+mod profile;
 mod run;
+mod saved;
 mod secrets;
 mod serve;
 mod token;
@@ -19,8 +23,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{Cli, Command, TokenCommand};
+use crate::args::{Cli, Command, TokenArgs, TokenCommand};
 use crate::exit::{Artefact, Code, Failure};
+use crate::kept::Kept;
 use crate::trace::{Detail, Trace};
 
 fn main() -> ExitCode {
@@ -29,7 +34,7 @@ fn main() -> ExitCode {
         Err(message) => return told(&message),
     };
     let trace = Trace::new(if cli.trace { Detail::Everything } else { Detail::Little });
-    match perform(cli.command, trace).and_then(|artefact| output::print(&artefact)) {
+    match perform(cli.command, cli.store.as_deref(), trace).and_then(|artefact| output::print(&artefact)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             trace.failure(&failure.to_string());
@@ -47,12 +52,17 @@ fn told(message: &clap::Error) -> ExitCode {
     }
 }
 
-fn perform(command: Command, trace: Trace) -> Result<Artefact, Failure> {
+fn perform(command: Command, store: Option<&str>, trace: Trace) -> Result<Artefact, Failure> {
     match command {
         Command::Demo(args) => run::block_on(demo::run(&args)),
-        Command::Login(args) => login::run(&args, trace),
-        Command::Token { grant: TokenCommand::ClientCredentials(args) } => token::client_credentials(&args, trace),
-        Command::Token { grant: TokenCommand::Refresh(args) } => token::refresh(&args, trace),
+        Command::Login(args) => login::run(&args, store, trace),
+        Command::Token(TokenArgs { grant: Some(TokenCommand::ClientCredentials(args)), .. }) => {
+            token::client_credentials(&args, trace)
+        }
+        Command::Token(TokenArgs { grant: Some(TokenCommand::Refresh(args)), .. }) => token::refresh(&args, trace),
+        Command::Token(TokenArgs { grant: None, saved }) => saved::token(&saved, &Kept::open(store)?, trace),
+        Command::List(args) => list::run(&args, &Kept::open(store)?),
+        Command::Logout(args) => saved::logout(&args.name, &Kept::open(store)?, trace),
         Command::Discover(args) => run::block_on(discover::run(&args, trace)),
         Command::Diagram(args) => diagram::draw(&args),
         Command::Serve(args) => serve::run(&args),

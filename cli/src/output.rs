@@ -19,8 +19,10 @@ pub(crate) enum Output {
     Header,
     /// The whole answer as one line of JSON, with `expires_at` in seconds since 1970.
     Json,
-    /// The id_token alone, which has been verified.
+    /// The id_token alone, which was verified when it came.
     IdToken,
+    /// A line for a shell: `ACCESS_TOKEN=…`.
+    Env,
 }
 
 /// The artefact that was asked for.
@@ -28,12 +30,38 @@ pub(crate) fn artefact(tokens: &TokenSet, output: Output) -> Result<Artefact, Fa
     match output {
         Output::Token => line(tokens.access_token().expose().clone()),
         Output::Header => line(format!("Authorization: {} {}", tokens.token_type(), tokens.access_token().expose())),
-        Output::Json => Ok(json(&whole(tokens)?)),
+        Output::Json => Ok(json(&Value::Object(whole(tokens)?))),
         Output::IdToken => match tokens.identity() {
             Some(identity) => line(identity.raw().expose().clone()),
             None => Err(Failure::Answer("the server sent no id_token; ask for the scope openid".to_owned())),
         },
+        Output::Env => line(format!("ACCESS_TOKEN={}", quoted(tokens.access_token().expose()))),
     }
+}
+
+/// The artefact that was asked for, of tokens that are kept. The refresh token is not part of it: whoever spent it would
+/// end the login.
+pub(crate) fn artefact_of_saved(tokens: &TokenSet, output: Output) -> Result<Artefact, Failure> {
+    match output {
+        Output::Token | Output::Header | Output::Env => artefact(tokens, output),
+        Output::Json => {
+            let mut members = whole(tokens)?;
+            for name in ["refresh_token", "granted_at", "grantflow"] {
+                members.remove(name);
+            }
+            Ok(json(&Value::Object(members)))
+        }
+        Output::IdToken => match tokens.id_token() {
+            Some(token) => line(token.expose().clone()),
+            None => Err(Failure::Answer("no id_token is kept; log in with the scope openid".to_owned())),
+        },
+    }
+}
+
+/// A word for a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-._~+/=".contains(char);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// One line. Whoever reads it must not be led to see two, or another end (CVE-2020-5260).
@@ -46,7 +74,7 @@ fn line(text: String) -> Result<Artefact, Failure> {
 }
 
 /// The members of the answer, and what was made of them.
-fn whole(tokens: &TokenSet) -> Result<Value, Failure> {
+fn whole(tokens: &TokenSet) -> Result<Map<String, Value>, Failure> {
     let mut members: Map<String, Value> = tokens.extra()?;
     members.remove("refresh_token");
     let mut set = |name: &str, value: Value| members.insert(name.to_owned(), value);
@@ -59,7 +87,7 @@ fn whole(tokens: &TokenSet) -> Result<Value, Failure> {
     if let Some(moment) = tokens.expires_at() {
         set("expires_at", moment.as_secs().into());
     }
-    Ok(Value::Object(members))
+    Ok(members)
 }
 
 /// JSON on one line. Nothing but ASCII is in it, so nothing in it can move a cursor or turn text around.
@@ -87,8 +115,11 @@ fn escaped(text: &str) -> Artefact {
     Secret::new(out)
 }
 
-/// Writes the artefact and a line break.
+/// Writes the artefact and a line break. Nothing is written where nothing was asked for.
 pub(crate) fn print(artefact: &Artefact) -> Result<(), Failure> {
+    if artefact.expose().is_empty() {
+        return Ok(());
+    }
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(artefact.expose().as_bytes())
@@ -109,6 +140,12 @@ mod tests {
             assert!(!failure.to_string().contains("a\n") && !failure.to_string().contains('\u{1b}'));
         }
         assert_eq!(line("abc".to_owned()).unwrap().expose(), "abc");
+    }
+
+    #[test]
+    fn what_a_shell_could_take_apart_is_quoted() {
+        assert_eq!(quoted("abc-._~+/=09"), "abc-._~+/=09");
+        assert_eq!(quoted("$(x) 'y"), r"'$(x) '\''y'");
     }
 
     #[test]

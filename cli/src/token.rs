@@ -8,6 +8,7 @@ use grantflow_tokio::Nobody;
 
 use crate::args::{ClientCredentialsArgs, RefreshArgs};
 use crate::exit::{Artefact, Failure};
+use crate::output::Output;
 use crate::trace::Trace;
 use crate::{connect, output, run, secrets};
 
@@ -20,7 +21,7 @@ pub(crate) fn client_credentials(args: &ClientCredentialsArgs, trace: Trace) -> 
         let client = connect::client(&driver, &args.server, secret, UrlPolicy::default()).await?;
         let mut flow = ClientCredentials::new(&client, &args.ask.scope, &extras)?;
         let tokens = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
-        output::artefact(&tokens, args.ask.output)
+        output::artefact(&tokens, args.ask.output.unwrap_or(Output::Token))
     })
 }
 
@@ -40,6 +41,6 @@ pub(crate) fn refresh(args: &RefreshArgs, trace: Trace) -> Result<Artefact, Fail
         let client = connect::client(&driver, &args.server, secret, UrlPolicy::default()).await?;
         let mut flow = Refresh::new(&client, request)?;
         let tokens = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
-        output::artefact(&tokens, args.ask.output)
+        output::artefact(&tokens, args.ask.output.unwrap_or(Output::Token))
     })
 }

@@ -9,8 +9,10 @@
 
 mod arguments;
 mod demo;
+mod home;
 mod login;
 mod pictures;
 mod process;
+mod saved;
 mod support;
 mod token;
