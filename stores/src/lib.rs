@@ -49,11 +49,11 @@ mod memory;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod waiting;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transfer;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod waiting;
 
 use std::fmt::Debug;
 use std::sync::Arc;

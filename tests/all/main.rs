@@ -13,11 +13,8 @@ mod fixtures;
 mod hooks;
 mod keys;
 mod launching;
-<<<<<<< HEAD
-mod lifecycle_model;
-=======
 mod lifecycle;
->>>>>>> d9ac4ed (Tell the story of a token through both drivers)
+mod lifecycle_model;
 mod machines;
 mod oracles;
 mod pkce;
