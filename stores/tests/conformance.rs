@@ -13,5 +13,8 @@ fn memory_conforms() {
 fn memory_does_what_the_model_says() {
     let store = MemoryStore::new();
     let make = || -> Box<dyn Store> { Box::new(store.clone()) };
-    println!("figure: store model transitions = {}", conformance::model(make, conformance::transitions(20_000)));
+    println!(
+        "figure: stores/memory: model transitions = {}",
+        conformance::model(make, conformance::transitions(20_000))
+    );
 }

@@ -114,8 +114,8 @@ fn renewed_while_killed(what: &str, store: &dyn Store, mut kill: impl FnMut(usiz
     let unsure = chain.values().filter(|done| !**done).count();
     let Counts { done, conflicts, busy, away } = log.counts;
     println!(
-        "figure: {what} killed and started {KILLS} times under 8 threads: renewals = {}, conflicts = {}, busy = {}, \
-         unavailable = {}, written without a promise = {unsure}, lost = 0",
+        "figure: stores/{what} killed and started {KILLS} times under 8 threads = {} renewals, {} conflicts, {} busy, \
+         {} unavailable, {unsure} written without a promise, 0 lost",
         done.into_inner(),
         conflicts.into_inner(),
         busy.into_inner(),

@@ -13,7 +13,7 @@ use grantflow_stores::{PostgresStore, Saved, Store, conformance};
 
 use crate::holder::{Holder, claim, is, key, write};
 use crate::proxy::Proxy;
-use crate::servers::{PASSWORD, Postgres};
+use crate::servers::{PASSWORD, Postgres, patient_postgres};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -34,7 +34,7 @@ fn version(store: &dyn Store, key: &StoreKey) -> Option<u64> {
 fn st_22_postgres_conforms() {
     let Some((url, _postgres)) = url() else { return };
     // Three openings, as of three processes; one for each use would be a connection for each use.
-    let openings = [(); 3].map(|()| PostgresStore::connect(&url).unwrap());
+    let openings = [(); 3].map(|()| patient_postgres(&url));
     let turn = AtomicUsize::new(0);
     let can = conformance::check(|| Box::new(openings[turn.fetch_add(1, Ordering::Relaxed) % 3].clone()));
     assert_eq!(can, conformance::Can { claim: true, list: true });
@@ -43,11 +43,11 @@ fn st_22_postgres_conforms() {
 #[test]
 fn postgres_does_what_the_model_says() {
     let Some((url, _postgres)) = url() else { return };
-    let openings = [(); 2].map(|()| PostgresStore::connect(&url).unwrap());
+    let openings = [(); 2].map(|()| patient_postgres(&url));
     let turn = AtomicUsize::new(0);
     let make = || -> Box<dyn Store> { Box::new(openings[turn.fetch_add(1, Ordering::Relaxed) % 2].clone()) };
     println!(
-        "figure: postgres store model transitions = {}",
+        "figure: stores/postgres: model transitions = {}",
         conformance::model(make, conformance::transitions(20_000))
     );
 }
@@ -170,14 +170,14 @@ fn st_20_fl_28_of_serializable_writers_one_wins() {
         assert_eq!(version(&stores[0], &key), Some(winner));
         at = winner;
     }
-    println!("figure: saves of 6 serializable writers, 20 rounds: refused after three attempts = {refused}");
+    println!("figure: stores/saves of 6 serializable writers, 20 rounds = {refused} refused after three attempts");
 }
 
 #[test]
 fn st_20_a_save_whose_answer_is_lost_is_done_once() {
     let Some(postgres) = Postgres::start() else { return };
     let proxy = Proxy::to(postgres.port());
-    let store = PostgresStore::connect(&postgres.url_at(proxy.port)).unwrap();
+    let store = patient_postgres(&postgres.url_at(proxy.port));
     let key = key("default");
     assert_eq!(store.save(write(&key, Expected::Absent, 1)).unwrap(), Saved::Done);
     postgres.ask(
@@ -243,7 +243,7 @@ fn st_20_sessions_that_an_administrator_ends_cost_nothing() {
         }
         over.store(true, Ordering::Relaxed);
     });
-    println!("figure: saves while {} sessions were ended: done = {done}, unavailable = {away}", ended.into_inner());
+    println!("figure: stores/saves while {} sessions were ended = {done} done, {away} unavailable", ended.into_inner());
     assert!(done > 200, "{done}");
 }
 
@@ -320,7 +320,7 @@ fn fl_25_the_claim_of_a_holder_that_is_killed_is_free_at_once() {
     let began = Instant::now();
     assert!(store.claim(&claim(&key, LONG, LONG)).unwrap().is_some());
     println!(
-        "figure: postgres claim of a killed holder with a lease of 600 s free after {} ms",
+        "figure: stores/postgres claim of a killed holder with a lease of 600 s = free after {} ms",
         began.elapsed().as_millis()
     );
 }
@@ -338,7 +338,7 @@ fn fl_27_a_server_that_does_not_answer_is_waited_for_with_bounds() {
         store.save(write(&key, Expected::Absent, 1)).unwrap_err(),
         store.claim(&claim(&key, LONG, LONG)).map(drop).unwrap_err(),
     ];
-    println!("figure: three calls to a silent postgres took {} ms", began.elapsed().as_millis());
+    println!("figure: stores/three calls to a silent postgres = {} ms", began.elapsed().as_millis());
     assert!(began.elapsed() < LONG, "without bound");
     for error in errors {
         assert_eq!(error.fault, StoreFault::Unavailable, "{error:?}");
@@ -398,7 +398,7 @@ fn fl_27_a_storm_of_callers_opens_few_connections() {
         });
     });
     let most = most.into_inner();
-    println!("figure: {callers} callers at once: connections = {most}, busy = {}", busy.into_inner());
+    println!("figure: stores/{callers} callers of postgres at once = {most} connections, {} busy", busy.into_inner());
     assert!(most <= CONNECTIONS + CLAIMS, "{most} connections");
 }
 

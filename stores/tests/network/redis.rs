@@ -47,7 +47,10 @@ fn redis_does_what_the_model_says() {
     let make = || -> Box<dyn Store> {
         Box::new(if turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { one.clone() } else { two.clone() })
     };
-    println!("figure: redis store model transitions = {}", conformance::model(make, conformance::transitions(20_000)));
+    println!(
+        "figure: stores/redis: model transitions = {}",
+        conformance::model(make, conformance::transitions(20_000))
+    );
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn fl_25_a_claim_ends_with_its_lease_when_its_holder_is_killed() {
     let began = Instant::now();
     assert!(store.claim(&claim(&key, LONG, LONG)).unwrap().is_some());
     println!(
-        "figure: redis claim of a killed holder with a lease of 500 ms free after {} ms",
+        "figure: stores/redis claim of a killed holder with a lease of 500 ms = free after {} ms",
         began.elapsed().as_millis()
     );
 }
@@ -333,7 +336,7 @@ fn fl_27_a_server_that_does_not_answer_is_waited_for_with_bounds_and_found_again
             .collect();
         calls.into_iter().map(|call| call.join().unwrap()).max().unwrap()
     });
-    println!("figure: slowest of {callers} calls to a silent redis = {} ms (bound 1100)", slowest.as_millis());
+    println!("figure: stores/slowest of {callers} calls to a silent redis = {} ms (bound 1100)", slowest.as_millis());
     assert!(slowest < LONG, "without bound: {slowest:?}");
     redis.signal("CONT");
     assert_eq!(version(&store, &key), Some(1), "it does not recover alone");
@@ -341,7 +344,7 @@ fn fl_27_a_server_that_does_not_answer_is_waited_for_with_bounds_and_found_again
     let redis::Value::BulkString(clients) = clients else { panic!("{clients:?}") };
     let clients = String::from_utf8(clients).unwrap();
     let open = clients.lines().find_map(|line| line.strip_prefix("connected_clients:")).unwrap().trim().to_owned();
-    println!("figure: connections to redis after a storm of {callers} callers = {open}");
+    println!("figure: stores/connections to redis after a storm of {callers} callers = {open}");
 }
 
 #[test]

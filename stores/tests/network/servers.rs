@@ -19,6 +19,14 @@ use grantflow_stores::{PostgresStore, RedisStore, Store};
 pub(crate) const PASSWORD: &str = "se:cr/et@1";
 pub(crate) const PASSWORD_IN_URL: &str = "se%3Acr%2Fet%401";
 
+/// A machine that is busy with other things is not what these tests are about.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A store for tests in which the server answers in the end.
+pub(crate) fn patient_postgres(url: &str) -> PostgresStore {
+    PostgresStore::connect(url).unwrap().with_timeouts(PATIENCE, PATIENCE)
+}
+
 pub(crate) fn skipped(what: &str) {
     println!("skipped: {what}: the server's program is not installed");
 }
@@ -120,7 +128,7 @@ impl Redis {
     }
 
     pub(crate) fn store(&self) -> RedisStore {
-        RedisStore::connect(&self.url()).unwrap()
+        RedisStore::connect(&self.url()).unwrap().with_timeouts(PATIENCE, PATIENCE)
     }
 
     /// Asks the server itself.
@@ -256,7 +264,7 @@ impl Postgres {
     }
 
     pub(crate) fn store(&self) -> PostgresStore {
-        PostgresStore::connect(&self.url()).unwrap()
+        patient_postgres(&self.url())
     }
 
     /// Asks the server itself.
