@@ -1,6 +1,13 @@
 //! The stores of one machine: what they promise, and what they do when things go wrong.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share stands outside of them")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "what the tests share stands outside of them"
+)]
 
 mod conformity;
 mod databases;
