@@ -17,3 +17,6 @@ pub mod device_login {}
 
 #[doc = include_str!("../docs/leniency.md")]
 pub mod leniency {}
+
+#[doc = include_str!("../docs/tokens.md")]
+pub mod tokens {}
