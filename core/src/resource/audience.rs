@@ -93,6 +93,20 @@ impl Audience {
         if covers(&self.first, &url) { Ok(url) } else { Err(elsewhere(&url)) }
     }
 
+    /// Finds what a caller has written: a whole URL within the audience as it is, anything else [joined](Self::join).
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit) and [`join`](Self::join).
+    pub fn resolve(&self, place: &str) -> Result<Url, Error> {
+        let whole = |scheme: &str| place.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        if !whole("https://") && !whole("http://") {
+            return self.join(place);
+        }
+        let url = UrlPolicy::default().parse(place).map_err(flawed)?;
+        self.admit(&url)?;
+        Ok(url)
+    }
+
     fn check(&self, url: &Url) -> Result<(), Error> {
         UrlPolicy::default().check(url).map_err(flawed)?;
         if url.scheme() == "http" && !self.loopback_http {

@@ -5,6 +5,7 @@
 //! credential is and how it is kept fresh stands in [`manager`](crate::manager); what an answer means is the caller's.
 
 mod audience;
+mod call;
 #[cfg(feature = "legacy-grants")]
 mod legacy;
 mod request;
@@ -12,8 +13,9 @@ mod step_up;
 pub mod template;
 
 pub use audience::Audience;
+pub use call::Call;
 pub use request::{AuthorizedRequest, Replay, RequestSettings, TABLE};
-pub use step_up::{StepUp, challenge_of};
+pub use step_up::{StepUp, challenge_of, refuses_token};
 pub use template::Template;
 
 #[cfg(test)]

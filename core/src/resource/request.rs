@@ -356,7 +356,7 @@ impl AuthorizedRequest {
         if let Some(refused) = job.credential.as_ref().map(Credential::id)
             && again
             && !job.renewed
-            && refuses_token(response.headers())
+            && refuses_token(&response)
         {
             job.renewed = true;
             job.refusal = Some(response);

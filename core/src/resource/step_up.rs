@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use crate::http::challenge::{Challenge, challenges};
 use crate::token::Scopes;
@@ -65,12 +65,18 @@ pub fn challenge_of<B>(response: &Response<B>) -> Option<StepUp> {
     })
 }
 
-/// Whether the headers of a 401 say that the token is bad, so that another one may help: `invalid_token`, or no reason.
+/// Whether an answer says that the token is bad, so that another one may help: 401, and `invalid_token` or no reason.
+///
+/// For whoever sends a request once only ([`Replay::Impossible`](super::Replay::Impossible)) and wants the next one to
+/// have another token: an [`AuthorizedRequest`](super::AuthorizedRequest) that may send twice has seen to it.
 ///
 /// Other schemes than those of OAuth alone say nothing of the token, and another reason (`invalid_request`,
 /// `invalid_dpop_proof`) would be the same with another token.
-pub(super) fn refuses_token(headers: &HeaderMap) -> bool {
-    let challenges = challenges(headers);
+pub fn refuses_token<B>(response: &Response<B>) -> bool {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return false;
+    }
+    let challenges = challenges(response.headers());
     let codes = || challenges.iter().filter(|challenge| is_oauth(challenge)).map(Challenge::error);
     if codes().any(|code| code == Some("invalid_token")) {
         return true;
