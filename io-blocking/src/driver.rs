@@ -8,6 +8,8 @@ use grantflow_core::crypto::{AwsLc, Crypto};
 use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, StoreError, StoreFault, TransportKind};
 use grantflow_core::http::Body;
 use grantflow_core::machine::{Context, Effect, Event, Machine, Observer, Outgoing, SignRequest, Step};
+#[cfg(feature = "middleware")]
+use grantflow_core::manager::TokenId;
 use grantflow_core::manager::{Lease, TokenManager};
 use grantflow_core::memory::Memory;
 use grantflow_core::token::TokenSet;
@@ -118,6 +120,11 @@ impl Driver {
         self
     }
 
+    /// What authorizes the requests to resources.
+    pub(crate) fn authorizer(&self) -> Option<&Arc<dyn Authorizer>> {
+        self.authorizer.as_ref()
+    }
+
     /// Whether there is somewhere to keep tokens.
     pub(crate) fn has_store(&self) -> bool {
         self.store.is_some()
@@ -179,6 +186,32 @@ impl Driver {
                 Ok(Step::Do(effect)) => event = self.perform(effect, person, run),
                 Err(Error::Cancelled) => return Err(run.gone.take().unwrap_or(Error::Cancelled)),
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Drives `machine` until something is to be sent, which the caller does, or to its end. `leased` is what it was given
+    /// last.
+    #[cfg(feature = "middleware")]
+    pub(crate) fn until_sending<M>(
+        &self,
+        machine: &mut M,
+        first: Event,
+        leased: &mut Option<TokenId>,
+    ) -> Result<Sending<M::Output>, Error>
+    where
+        M: Machine,
+    {
+        let mut run = Run::default();
+        let mut event = first;
+        loop {
+            match self.handle(machine, event)? {
+                Step::Done(output) => return Ok(Sending::Done(output)),
+                Step::Do(Effect::Send(outgoing)) => return Ok(Sending::Wanted(Box::new(outgoing))),
+                Step::Do(effect) => event = self.perform(effect, &mut Nobody, &mut run),
+            }
+            if let Event::Leased(credential) = &event {
+                *leased = Some(credential.id());
             }
         }
     }
@@ -292,6 +325,15 @@ impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("clock", &self.clock).finish_non_exhaustive()
     }
+}
+
+/// What a machine comes to whose messages somebody else sends.
+#[cfg(feature = "middleware")]
+pub(crate) enum Sending<T> {
+    /// Send this.
+    Wanted(Box<Outgoing>),
+    /// It is done.
+    Done(T),
 }
 
 /// What one run of a machine holds beside the machine.

@@ -11,12 +11,13 @@ use std::thread;
 use grantflow_core::error::Error;
 use grantflow_core::machine::Event;
 use grantflow_core::manager::{Change, Credential, Settings, SignedOut, Source, TokenId, TokenManager, Wish};
+use grantflow_core::resource::Audience;
 use grantflow_core::store::StoreKey;
 use grantflow_core::token::TokenSet;
 use grantflow_stores::{Claimed, MemoryStore, Store};
 
 use crate::desk::{Asked, Desk, Flight, Landing, Outcome};
-use crate::{Authorizer, Cancel, Driver, Refresher};
+use crate::{Api, Authorizer, Cancel, Driver, Refresher};
 
 /// How many changes wait for a watcher who does not look.
 const UNSEEN_CHANGES: usize = 64;
@@ -121,6 +122,15 @@ impl TokenHandle {
         let (watcher, changes) = mpsc::sync_channel(UNSEEN_CHANGES);
         self.0.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
         Changes(changes)
+    }
+
+    /// The API at `audience`, with these tokens, and with the hooks and the key of the client that they belong to.
+    pub fn api(&self, audience: Audience) -> Api {
+        let api = Api::new(self.0.driver.clone(), Arc::new(self.clone()), audience);
+        match self.0.settings.client() {
+            Some(client) => api.with_client(client),
+            None => api,
+        }
     }
 
     /// Waits for a renewal that is under way. A program that is about to end does: the server may have replaced the token.

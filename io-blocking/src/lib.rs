@@ -5,6 +5,7 @@
 //! ([`LoopbackPerson`]), with a terminal ([`ConsolePerson`]) or with another screen ([`DevicePerson`]), and the
 //! [`RedirectListener`], which also works alone. A [`Cancel`] ends any wait from another thread.
 //! [`TokenHandle`] keeps tokens fresh and saved; it is the [`Authorizer`] that most programs want.
+//! [`Api`] makes requests with them.
 //!
 //! Every call blocks its thread: within an async runtime, make it on a thread that may be blocked. Nothing is left behind
 //! when a call returns, with two exceptions: a [`TokenHandle`] renews in a thread while the old token is still good, and a name that the operating system is still resolving when its time is up
@@ -14,6 +15,7 @@
 //! and each has been a hole in somebody's client.
 #![cfg_attr(not(test), warn(missing_docs))]
 
+mod api;
 mod authorizer;
 mod bind;
 mod browser;
@@ -26,6 +28,8 @@ mod driver;
 mod handle;
 mod listener;
 mod loopback;
+#[cfg(feature = "middleware")]
+mod middleware;
 mod person;
 #[cfg(test)]
 mod tests;
@@ -35,6 +39,7 @@ mod sync {
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 }
 
+pub use api::Api;
 pub use authorizer::{Authorize, Authorizer, Custom, Fixed};
 pub use browser::{Browser, Opening, SystemBrowser};
 pub use cancel::Cancel;
@@ -49,5 +54,7 @@ pub use grantflow_stores as stores;
 pub use handle::{Changes, TokenHandle, Tokens};
 pub use listener::{RedirectListener, Responder};
 pub use loopback::LoopbackPerson;
+#[cfg(feature = "middleware")]
+pub use middleware::AuthorizeMiddleware;
 pub use person::{Came, DevicePerson, Nobody, Notifier, Person};
 pub use transport::{HttpClient, Settings, Timeouts, UreqClient};

@@ -12,13 +12,14 @@ use grantflow_core::machine::Event;
 use grantflow_core::manager::{
     Change, Credential, Gate, Lease, Settings, SignedOut, Source, TokenId, TokenManager, Verdict, Wish,
 };
+use grantflow_core::resource::Audience;
 use grantflow_core::store::StoreKey;
 use grantflow_core::token::TokenSet;
 use grantflow_stores::{Claimed, MemoryStore, Store};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
-use crate::{AsyncStore, Authorizer, Driver, Pending, Refresher};
+use crate::{Api, AsyncStore, Authorizer, Driver, Pending, Refresher};
 
 /// How many changes wait for a watcher who does not look.
 const UNSEEN_CHANGES: usize = 64;
@@ -129,6 +130,15 @@ impl TokenHandle {
     /// Tells of what becomes of the tokens from now on.
     pub fn subscribe(&self) -> Changes {
         Changes(self.0.changes.subscribe())
+    }
+
+    /// The API at `audience`, with these tokens, and with the hooks and the key of the client that they belong to.
+    pub fn api(&self, audience: Audience) -> Api {
+        let api = Api::new(self.0.driver.clone(), Arc::new(self.clone()), audience);
+        match self.0.settings.client() {
+            Some(client) => api.with_client(client),
+            None => api,
+        }
     }
 
     /// Waits for a renewal that is under way. A program that is about to end does: the server may have replaced the token.
