@@ -54,7 +54,9 @@ type Heeded = Option<(CallbackParams, Responder)>;
 pub struct RedirectListener {
     pub(crate) sockets: Vec<TcpListener>,
     reception: Reception,
+    address: SocketAddr,
     redirect_uri: String,
+    mode: ResponseMode,
     /// The oldest first.
     pub(crate) connections: VecDeque<Pending<'static, Heeded>>,
     breather: Option<Pending<'static, ()>>,
@@ -70,12 +72,28 @@ impl RedirectListener {
         let (sockets, address) = bind(place).await?;
         let redirect_uri = place.redirect_uri(address);
         let reception = Reception::new(&redirect_uri, mode)?.with_pages(pages);
-        Ok(Self { sockets, reception, redirect_uri, connections: VecDeque::new(), breather: None })
+        let connections = VecDeque::new();
+        Ok(Self { sockets, reception, address, redirect_uri, mode, connections, breather: None })
+    }
+
+    /// Expects callbacks for another redirect URI than the one it listens at, as behind a proxy that passes them on.
+    ///
+    /// # Errors
+    /// [`ConfigError::Url`] if it is not one.
+    pub fn with_public_uri(mut self, redirect_uri: &str) -> Result<Self, Error> {
+        self.reception = Reception::new(redirect_uri, self.mode)?.with_pages(self.reception.pages().clone());
+        self.redirect_uri = redirect_uri.to_owned();
+        Ok(self)
     }
 
     /// The redirect URI to give to the server, exactly so.
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What a callback must look like.

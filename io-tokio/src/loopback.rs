@@ -80,13 +80,13 @@ impl LoopbackPerson {
     /// # Errors
     /// As [`RedirectListener::bind`].
     pub async fn bind(place: &Place, mode: ResponseMode, pages: Pages) -> Result<Self, Error> {
-        let listener = RedirectListener::bind(place, mode, pages).await?;
-        Ok(Self {
-            listener,
-            browser: Some(Arc::new(SystemBrowser)),
-            notifier: Notifier::default(),
-            stage: Stage::Before,
-        })
+        Ok(Self::new(RedirectListener::bind(place, mode, pages).await?))
+    }
+
+    /// Waits at `listener` and uses the system's browser.
+    pub fn new(listener: RedirectListener) -> Self {
+        let browser: Arc<dyn Browser> = Arc::new(SystemBrowser);
+        Self { listener, browser: Some(browser), notifier: Notifier::default(), stage: Stage::Before }
     }
 
     /// Opens with another browser.

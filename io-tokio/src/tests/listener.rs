@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{NOW, clock, settled, ticking};
 use crate::race::{Either, race};
-use crate::{RedirectListener, Responder};
+use crate::{LoopbackPerson, RedirectListener, Responder};
 
 pub(super) async fn listener() -> RedirectListener {
     listener_for(ResponseMode::Query).await
@@ -393,4 +393,20 @@ async fn lb_14_nothing_that_can_be_printed_shows_a_code_or_a_state() {
     assert!(!format!("{found:?} {listener:?}").contains("MARK"));
     found.1.success().await;
     assert!(!browser.await.unwrap().contains("MARK"));
+}
+
+#[tokio::test]
+async fn a_22_the_public_redirect_uri_may_be_another_one() {
+    let mut listener = listener().await.with_public_uri("https://app.example/cb").unwrap();
+    assert_eq!(listener.redirect_uri(), "https://app.example/cb");
+    let at = format!("http://{}", listener.address());
+    let request = b"GET /cb?code=c&state=s HTTP/1.1\r\nHost: app.example\r\n\r\n";
+    let proxy = tokio::spawn(async move { say(&at, request).await });
+    let (_, clock) = clock();
+    let (callback, responder) = listener.wait(NOW.plus(Duration::from_secs(60)), &clock).await.unwrap();
+    assert_eq!(callback.code().unwrap().expose(), "c");
+    responder.success().await;
+    assert_eq!(status(&proxy.await.unwrap()), 200);
+    assert_eq!(LoopbackPerson::new(listener).redirect_uri(), "https://app.example/cb");
+    assert!(self::listener().await.with_public_uri("no uri").is_err());
 }
