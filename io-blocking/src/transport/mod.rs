@@ -118,6 +118,7 @@ impl UreqClient {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            .allow_non_standard_methods(true)
             .proxy(None)
             .user_agent(AutoHeaderValue::None)
             .accept(AutoHeaderValue::None)
