@@ -1,10 +1,13 @@
 //! Whole runs of the driver and the listener over real sockets, with machines that follow a script.
 
+mod api;
 mod client;
 mod console;
 mod driver;
 mod listener;
 mod login;
+#[cfg(feature = "middleware")]
+mod middleware;
 mod resources;
 
 use std::io::{Read, Write};

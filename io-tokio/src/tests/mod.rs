@@ -1,10 +1,15 @@
 //! What the driver promises, against servers that are written by hand, on loopback, with a clock that the tests move.
 
+mod api;
 mod client;
 mod driver;
 mod listener;
 mod person;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod tls;
+#[cfg(feature = "tower")]
+mod tower;
 mod transport;
 
 use std::future::Future;
