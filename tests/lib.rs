@@ -20,3 +20,6 @@ pub mod leniency {}
 
 #[doc = include_str!("../docs/tokens.md")]
 pub mod tokens {}
+
+#[doc = include_str!("../docs/requests.md")]
+pub mod requests {}

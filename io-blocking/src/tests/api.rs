@@ -158,7 +158,7 @@ impl Authorize for Arc<Counting> {
     }
     fn refresh(&self, token: &usize) -> Result<usize, Error> {
         self.note(&format!("refresh {token}"));
-        Ok(token + 1)
+        Ok(token.saturating_add(1))
     }
     fn access_token(&self, token: &usize) -> Secret {
         Secret::from(format!("t{token}"))
@@ -198,7 +198,7 @@ pub(super) struct Renewals(pub(super) Arc<AtomicUsize>);
 
 impl Refresher for Renewals {
     fn refresh(&self, _: Option<Arc<TokenSet>>) -> Result<TokenSet, Error> {
-        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         thread::yield_now();
         Ok(record(&format!("t{number}"), r#","expires_at":1700003600"#))
     }

@@ -149,7 +149,7 @@ impl Authorize for Arc<Counting> {
     }
     async fn refresh(&self, token: &usize) -> Result<usize, Error> {
         self.note(&format!("refresh {token}"));
-        Ok(token + 1)
+        Ok(token.saturating_add(1))
     }
     fn access_token(&self, token: &usize) -> Secret {
         Secret::from(format!("t{token}"))
@@ -189,7 +189,7 @@ pub(super) struct Renewals(pub(super) Arc<AtomicUsize>);
 
 impl Refresher for Renewals {
     fn refresh(&self, _: Option<Arc<TokenSet>>) -> Pending<'_, Result<TokenSet, Error>> {
-        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         Box::pin(async move {
             tokio::task::yield_now().await;
             Ok(record(&format!("t{number}"), r#","expires_at":1700003600"#))
