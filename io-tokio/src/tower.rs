@@ -150,7 +150,10 @@ impl<C> AuthorizeLayer<C> {
     }
 
     /// Copies bodies with `copy`, which gives `None` for those that can be sent once only.
-    pub fn copying<B>(self, copy: impl Fn(&B) -> Option<B>) -> AuthorizeLayer<By<impl Fn(&B) -> Option<B>>> {
+    pub fn copying<B, F>(self, copy: F) -> AuthorizeLayer<By<F>>
+    where
+        F: Fn(&B) -> Option<B> + Clone,
+    {
         AuthorizeLayer { authorization: self.authorization, copier: By(copy) }
     }
 }
