@@ -15,13 +15,17 @@ use grantflow_core::endpoint::{Discovery, Introspected, Introspection, Jwks, Rev
 use grantflow_core::error::safe_text;
 use grantflow_core::grant::refresh::RefreshRequest;
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh};
+use grantflow_core::http::Body;
 use grantflow_core::loopback::{Pages, Place, ResponseMode};
 use grantflow_core::machine::{Event, Machine};
+use grantflow_core::manager::Source;
+use grantflow_core::resource::{Audience, AuthorizedRequest, RequestSettings};
 use grantflow_core::server::ServerMetadata;
+use grantflow_core::store::StoreKey;
 use grantflow_core::token::TokenSet;
 use grantflow_core::{Error, Secret};
 use grantflow_devserver::{Config, DevServer};
-use grantflow_tokio::{DevicePerson, Driver, LoopbackPerson, Nobody, Notifier, Person};
+use grantflow_tokio::{DevicePerson, Driver, LoopbackPerson, Nobody, Notifier, Person, TokenHandle, Tokens};
 
 use self::browser::RedirectFollower;
 use self::clock::SkippingClock;
@@ -89,6 +93,9 @@ impl Demo {
         }
         rows.keep("client-credentials", self.client_credentials(&service).await);
         rows.keep("device", self.device(&app).await);
+        if let Some(handle) = rows.keep("token-manager", self.managed(&service).await) {
+            rows.keep("authorized-request", self.request(handle).await);
+        }
         rows.skip_the_rest();
     }
 
@@ -183,6 +190,32 @@ impl Demo {
         let mut flow = ClientCredentials::new(service, "read", &Extras::default())?;
         let tokens = self.drive(&mut flow, &mut Nobody).await?;
         Ok(((), format!("{} token, scope {}", tokens.token_type(), tokens.scope())))
+    }
+
+    async fn managed(&self, service: &Client) -> Outcome<TokenHandle> {
+        self.trace.heading("Token manager: a token that is kept and stays fresh");
+        let key = StoreKey::new(service, "demo");
+        let extras = Extras::default();
+        let source = Source::ClientCredentials { client: service.clone(), scope: "read".to_owned(), extras };
+        let handle = Tokens::new(self.driver.clone(), key, source).open()?;
+        let first = handle.credential().await?;
+        let text = match (first.id() == handle.credential().await?.id(), handle.renew().await?.id() == first.id()) {
+            (true, false) => "one token for two who asked, another one after a renewal",
+            (false, _) | (_, true) => "not as it should be",
+        };
+        Ok((handle, text.to_owned()))
+    }
+
+    async fn request(&self, handle: TokenHandle) -> Outcome<()> {
+        self.trace.heading("A request with that token");
+        let audience = Audience::only(&self.server.issuer())?.dangerous_allow_loopback_http();
+        let url = audience.join("api/me")?;
+        let request = http::Request::get(url.as_str()).body(Body::empty());
+        let request = request.map_err(|_| Error::Bug("a request that cannot be made"))?;
+        let mut flow = AuthorizedRequest::new(request, &audience, RequestSettings::new())?;
+        let driver = self.driver.clone().with_authorizer(Arc::new(handle));
+        let answer = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
+        Ok(((), format!("the resource server answered {}", answer.status())))
     }
 
     async fn device(&self, client: &Client) -> Outcome<()> {
