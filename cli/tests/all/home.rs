@@ -63,8 +63,9 @@ impl Home {
         let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
         let mut tokens = self.tokens();
         for record in tokens["records"].as_object_mut().unwrap().values_mut() {
-            record["tokens"]["expires_at"] = (now + seconds_left).into();
-            record["tokens"]["granted_at"] = (now + seconds_left - 3_600).into();
+            let end = now.saturating_add(seconds_left);
+            record["tokens"]["expires_at"] = end.into();
+            record["tokens"]["granted_at"] = end.saturating_sub(3_600).into();
         }
         self.write("tokens.json", &tokens.to_string());
     }
