@@ -48,6 +48,24 @@ pub(crate) enum Command {
     /// Show the saved logins, without their tokens.
     #[command(after_help = exit::HELP)]
     List(ListArgs),
+    /// Show what is known of a saved login, its tokens left out.
+    #[command(after_help = exit::HELP)]
+    Inspect(NameArgs),
+    /// Send a request with the token of a saved login, and print the answer.
+    ///
+    /// The token goes to the places that --audience names, here or at the login, and nowhere else. A refused token is
+    /// renewed once. Redirects are not followed.
+    #[command(after_help = exit::HELP)]
+    Curl(CurlArgs),
+    /// Revoke the tokens of a saved login, and keep its name.
+    #[command(after_help = exit::HELP)]
+    Revoke(RevokeArgs),
+    /// Keep the tokens of another program's file.
+    #[command(after_help = exit::HELP)]
+    Import(ImportArgs),
+    /// Print all tokens of a saved login, the refresh token too, as a JSON file.
+    #[command(after_help = exit::HELP)]
+    Export(NameArgs),
     /// Revoke the tokens of a saved login and forget it.
     ///
     /// They are forgotten here whatever the server answers. The exit code tells when it did not confirm.
@@ -102,6 +120,97 @@ pub(crate) struct NameArgs {
     /// The saved login.
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArgs {
+    /// The saved login.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Which token. Without its refresh token a login is over.
+    #[arg(long, value_enum, default_value_t = Kind::Refresh)]
+    pub(crate) kind: Kind,
+}
+
+/// A token of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// The access token: the next use gets another one.
+    Access,
+    /// The refresh token.
+    Refresh,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CurlArgs {
+    /// The saved login.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Where to send the request.
+    #[arg(value_name = "URL", required_unless_present = "rest")]
+    pub(crate) url: Option<String>,
+    /// Send the token to this place and what is below it, in place of those named at the login: an https URL, or http to
+    /// a loopback address. May be repeated.
+    #[arg(long, value_name = "URL")]
+    pub(crate) audience: Vec<String>,
+    /// The method: GET, or POST if something is sent.
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    pub(crate) request: Option<String>,
+    /// Add a header. May be repeated. Not for secrets.
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// Send this, or @FILE, or @- for standard input, as a form. May be repeated.
+    #[arg(short, long, value_name = "DATA")]
+    pub(crate) data: Vec<String>,
+    /// Send this, or @FILE, or @- for standard input, as JSON.
+    #[arg(long, value_name = "DATA", conflicts_with = "data")]
+    pub(crate) json: Option<String>,
+    /// Print the status and the headers of the answer too.
+    #[arg(short, long)]
+    pub(crate) include: bool,
+    /// Write the answer to this file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print nothing and end with 4 when the status is 400 or above.
+    #[arg(short, long)]
+    pub(crate) fail: bool,
+    /// The same arguments, after `--`.
+    #[arg(last = true, hide = true, allow_hyphen_values = true)]
+    pub(crate) rest: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The name to keep them under.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Which program has written it.
+    #[arg(long, value_enum)]
+    pub(crate) shape: FileShape,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Take a name away from another client, and forget the tokens that had it.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Let `grantflow curl` send the token to this place and what is below it. May be repeated.
+    #[arg(long, value_name = "URL")]
+    pub(crate) audience: Vec<String>,
+}
+
+/// A program that writes token files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileShape {
+    /// A flat object; what `grantflow export` writes.
+    Aiorequestful,
+    /// The token of Authlib.
+    Authlib,
+    /// A config entry of Home Assistant.
+    HomeAssistant,
+    /// The tokens of pycognito.
+    Pycognito,
 }
 
 #[derive(Debug, Args)]

@@ -105,6 +105,8 @@ pub(crate) enum Failure {
     Settings(String),
     /// What was asked for is not in the server's answer.
     Answer(String),
+    /// A resource server has answered with this status.
+    Status(u16),
     /// Only a person can help.
     LoginNeeded(String),
     /// Several things were done, and the first that failed ended so.
@@ -124,6 +126,7 @@ impl Failure {
             Failure::Local(_) => Code::Local,
             Failure::Settings(_) => Code::Settings,
             Failure::Answer(_) => Code::Protocol,
+            Failure::Status(_) => Code::Refused,
             Failure::LoginNeeded(_) => Code::LoginNeeded,
             Failure::Several(code, _) => *code,
             Failure::Interrupted => Code::Interrupted,
@@ -154,6 +157,7 @@ impl fmt::Display for Failure {
             | Failure::Answer(text)
             | Failure::LoginNeeded(text)
             | Failure::Several(_, text) => f.write_str(text),
+            Failure::Status(status) => write!(f, "the server has answered with {status}"),
             Failure::Interrupted => f.write_str("interrupted"),
             Failure::Terminated => f.write_str("terminated"),
         }

@@ -11,7 +11,7 @@ use grantflow_core::error::{StoreError, StoreFault, safe_text};
 use grantflow_core::store::{Expected, Life, StoreKey, StoreWrite, Stored, Version};
 use grantflow_core::token::TokenSet;
 use grantflow_core::{Error, Secret};
-use grantflow_tokio::stores::{FileStore, Saved, Store};
+use grantflow_stores::{FileStore, Saved, Store};
 use grantflow_tokio::{Clock, SystemClock};
 
 use crate::exit::Failure;
@@ -277,10 +277,22 @@ fn keyring(_beside: &FileStore) -> Result<Arc<dyn Store>, Failure> {
     Err(not_built_in("keyring"))
 }
 
+#[cfg(feature = "redis")]
+fn redis(url: &Secret) -> Result<Arc<dyn Store>, Failure> {
+    Ok(Arc::new(grantflow_stores::RedisStore::connect(url.expose())?))
+}
+
+#[cfg(not(feature = "redis"))]
 fn redis(_url: &Secret) -> Result<Arc<dyn Store>, Failure> {
     Err(not_built_in("redis"))
 }
 
+#[cfg(feature = "postgres")]
+fn postgres(url: &Secret) -> Result<Arc<dyn Store>, Failure> {
+    Ok(Arc::new(grantflow_stores::PostgresStore::connect(url.expose())?))
+}
+
+#[cfg(not(feature = "postgres"))]
 fn postgres(_url: &Secret) -> Result<Arc<dyn Store>, Failure> {
     Err(not_built_in("postgres"))
 }

@@ -3,10 +3,12 @@
 
 mod args;
 mod connect;
+mod curl;
 mod demo;
 mod diagram;
 mod discover;
 mod exit;
+mod inspect;
 mod kept;
 mod list;
 mod login;
@@ -18,7 +20,9 @@ mod secrets;
 mod serve;
 mod token;
 mod trace;
+mod transfer;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -29,7 +33,7 @@ use crate::kept::Kept;
 use crate::trace::{Detail, Trace};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parsed(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(message) => return told(&message),
     };
@@ -40,6 +44,19 @@ fn main() -> ExitCode {
             trace.failure(&failure.to_string());
             failure.code().into()
         }
+    }
+}
+
+/// Reads the arguments. Those of `curl` may stand after `--`, as for a program that is wrapped.
+fn parsed(mut line: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let cli = Cli::try_parse_from(&line)?;
+    let is_wrapped = matches!(&cli.command, Command::Curl(args) if !args.rest.is_empty());
+    match line.iter().position(|word| word == "--") {
+        Some(at) if is_wrapped => {
+            line.remove(at);
+            Cli::try_parse_from(&line)
+        }
+        Some(_) | None => Ok(cli),
     }
 }
 
@@ -62,6 +79,11 @@ fn perform(command: Command, store: Option<&str>, trace: Trace) -> Result<Artefa
         Command::Token(TokenArgs { grant: Some(TokenCommand::Refresh(args)), .. }) => token::refresh(&args, trace),
         Command::Token(TokenArgs { grant: None, saved }) => saved::token(&saved, &Kept::open(store)?, trace),
         Command::List(args) => list::run(&args, &Kept::open(store)?),
+        Command::Inspect(args) => inspect::run(&args.name, &Kept::open(store)?),
+        Command::Curl(args) => curl::run(&args, &Kept::open(store)?, trace),
+        Command::Revoke(args) => saved::revoke(&args, &Kept::open(store)?, trace),
+        Command::Import(args) => transfer::import(&args, store, trace),
+        Command::Export(args) => transfer::export(&args.name, &Kept::open(store)?),
         Command::Logout(args) => saved::logout(&args.name, &Kept::open(store)?, trace),
         Command::Discover(args) => run::block_on(discover::run(&args, trace)),
         Command::Diagram(args) => diagram::draw(&args),

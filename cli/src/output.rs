@@ -125,7 +125,17 @@ pub(crate) fn print(artefact: &Artefact) -> Result<(), Failure> {
         .write_all(artefact.expose().as_bytes())
         .and_then(|()| if artefact.expose().ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") })
         .and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::Local(format!("standard output: {error}")))
+    written.map_err(unwritten)
+}
+
+/// Writes these bytes and nothing else.
+pub(crate) fn print_exactly(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(unwritten)
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    Failure::Local(format!("standard output: {error}"))
 }
 
 #[cfg(test)]

@@ -4,20 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use grantflow_core::Secret;
 use grantflow_core::client::Client;
+use grantflow_core::endpoint::Revocation;
+use grantflow_core::endpoint::revocation::TokenKind;
 use grantflow_core::error::{Error, LoginNeeded};
+use grantflow_core::machine::Event;
 use grantflow_core::manager::{Change, SignedOut, Source};
 use grantflow_core::store::{Life, StoreKey};
 use grantflow_core::token::TokenSet;
-use grantflow_tokio::stores::Store;
-use grantflow_tokio::{Clock, Driver, SystemClock, Tokens};
+use grantflow_stores::Store;
+use grantflow_tokio::{Clock, Driver, Nobody, SystemClock, Tokens};
+use serde_json::{Map, Value};
 
-use crate::args::{Cli, SaveArgs, SavedTokenArgs, ServerArgs};
+use crate::args::{Cli, Kind, RevokeArgs, SaveArgs, SavedTokenArgs, ServerArgs};
 use crate::exit::{Artefact, Failure};
 use crate::kept::{Held, Kept, Login, Taken};
 use crate::profile::{self, Profile};
 use crate::trace::{Trace, say};
-use crate::{connect, output, run};
+use crate::{connect, curl, output, run};
 
 /// A login that is to be kept.
 #[derive(Debug)]
@@ -50,6 +55,7 @@ impl Saving {
     ) -> Result<Self, Failure> {
         profile::check_name(name, subcommands_of_token())?;
         let profile = Profile::of(server, scope, &args.audience)?;
+        curl::audience(&args.audience)?;
         let taken = if args.replace { Taken::Replace } else { Taken::Respect };
         let kept = Kept::open(store)?;
         kept.admit(name, &profile, taken)?;
@@ -149,6 +155,55 @@ fn fresh(kept: &Kept, login: &Login, min_life: Option<Duration>, trace: Trace) -
             Err(Failure::Answer("the server's tokens do not live as long as --min-life demands".to_owned()))
         }
     }
+}
+
+/// Whether the tokens of a login must be renewed before they are used.
+pub(crate) fn is_due(kept: &Kept, login: &Login) -> Result<bool, Failure> {
+    let Held { life, tokens } = kept.held(login)?.ok_or_else(|| needed(login, &LoginNeeded::NoSession))?;
+    let now = SystemClock.now();
+    match (life, tokens.refresh_token()) {
+        (Life::Ended, _) => Err(needed(login, &LoginNeeded::Ended(None))),
+        (Life::Live, None) if tokens.is_expired(now) => Err(needed(login, &LoginNeeded::NotRenewable)),
+        (Life::Live, None) => Ok(false),
+        (Life::Live, Some(_)) => Ok(!tokens.is_fresh(now)),
+    }
+}
+
+/// `grantflow revoke NAME`
+pub(crate) fn revoke(args: &RevokeArgs, kept: &Kept, trace: Trace) -> Result<Artefact, Failure> {
+    let login = kept.login(&args.name)?;
+    let Held { tokens, .. } = kept.held(&login)?.ok_or_else(|| needed(&login, &LoginNeeded::NoSession))?;
+    let (token, kind) = match (args.kind, tokens.refresh_token()) {
+        (Kind::Access, _) => (tokens.access_token(), TokenKind::Access),
+        (Kind::Refresh, Some(token)) => (token, TokenKind::Refresh),
+        (Kind::Refresh, None) => {
+            return Err(Failure::Settings(format!("{} has no refresh token; try --kind access", args.name)));
+        }
+    };
+    let (driver, profile) = (trace.driver(), &login.profile);
+    run::block_on(async {
+        let client = connect::client_of(&driver, profile).await?;
+        let mut flow = Revocation::new(&client, token, kind)?;
+        Ok(driver.run(&mut flow, Event::Start, &mut Nobody).await?)
+    })?;
+    adopt(driver, kept, &login, without(&tokens, args.kind)?)?;
+    say(format_args!("The server has revoked it."));
+    Ok(Artefact::new(String::new()))
+}
+
+/// The tokens after one was revoked. A server that revokes a refresh token may revoke the access token with it
+/// (RFC 7009 section 2.1), so that is used no more either way.
+fn without(tokens: &TokenSet, kind: Kind) -> Result<TokenSet, Failure> {
+    let now = SystemClock.now();
+    let broken = || Failure::Flow(Error::Bug("a record that cannot be read"));
+    let mut record: Map<String, Value> = serde_json::from_slice(tokens.to_record().expose()).map_err(|_| broken())?;
+    record.insert("expires_at".to_owned(), now.as_secs().into());
+    match kind {
+        Kind::Refresh => record.remove("refresh_token"),
+        Kind::Access => None,
+    };
+    let bytes = Secret::new(serde_json::to_vec(&record).map_err(|_| broken())?);
+    TokenSet::from_record(bytes.expose(), now).map_err(|_| broken())
 }
 
 /// One renewal, as a token manager does it: claimed, so that of all processes one spends the refresh token.

@@ -14,5 +14,6 @@ mod login;
 mod pictures;
 mod process;
 mod saved;
+mod saved_use;
 mod support;
 mod token;
