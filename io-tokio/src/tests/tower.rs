@@ -173,7 +173,7 @@ impl Service<Request<()>> for Strict {
         assert!(std::mem::take(&mut self.is_ready), "called before it was ready");
         self.tokens.lock().unwrap().push(request.headers()["authorization"].to_str().unwrap().to_owned());
         let mut answer = Response::new("answer");
-        *answer.status_mut() = if self.calls.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        *answer.status_mut() = if self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             http::StatusCode::UNAUTHORIZED
         } else {
             http::StatusCode::OK
