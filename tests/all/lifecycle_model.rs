@@ -431,6 +431,30 @@ fn rf_15_nobody_spends_the_old_token_while_the_new_one_waits_to_be_saved() {
     run(&unsaved.chain(well(2, 6)).collect::<Vec<_>>(), true, false);
 }
 
+/// The one window: the server has rotated and the process dies before the save. The next one asks once, is refused, and says
+/// that somebody has to log in; it does not ask again.
+#[test]
+fn fl_18_a_death_between_rotation_and_save_costs_one_login_and_no_loop() {
+    let mut world = World::new();
+    world.now = world.now.plus(Duration::from_secs(700));
+    world.give(0, Event::Acquire);
+    for _ in 0..3 {
+        world.go_on(0, Fate::GoesWell);
+    }
+    assert_eq!(world.server.refreshes, 1);
+    world.go_on(0, Fate::Dies);
+    for at in [1, 0, 1] {
+        world.give(at, Event::Acquire);
+        for _ in 0..8 {
+            world.go_on(at, Fate::GoesWell);
+        }
+        let StateId(state) = Machine::state(&world.processes[at].manager);
+        assert_eq!(state, "Vacant", "somebody has to log in");
+        world.now = world.now.plus(Duration::from_secs(60));
+    }
+    assert_eq!((world.server.reuses, world.server.refreshes), (1, 1), "asked once with the token that was spent");
+}
+
 #[test]
 fn rf_15_a_claim_is_not_let_go_before_what_was_unsaved_is_saved() {
     let begin = [(0, What::Passes(322)), (0, What::Command(0))];
