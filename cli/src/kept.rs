@@ -6,12 +6,13 @@
 use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use grantflow_core::error::{StoreError, StoreFault, safe_text};
-use grantflow_core::store::{Expected, Life, StoreKey, StoreWrite, Stored, Version};
+use grantflow_core::store::{Claim, Expected, Life, StoreKey, StoreWrite, Stored, Version};
 use grantflow_core::token::TokenSet;
 use grantflow_core::{Error, Secret};
-use grantflow_stores::{FileStore, Saved, Store};
+use grantflow_stores::{Claimed, FileStore, Saved, Store};
 use grantflow_tokio::{Clock, SystemClock};
 
 use crate::exit::Failure;
@@ -22,6 +23,9 @@ const VARIABLE: &str = "GRANTFLOW_STORE";
 
 /// The second part of the keys of profiles.
 const PROFILES: &str = "profile";
+
+/// How long somebody who saves a login waits for another one who does. It takes milliseconds.
+const CLAIM_WAIT: Duration = Duration::from_secs(30);
 
 /// Tokens and profiles.
 #[derive(Debug)]
@@ -102,15 +106,12 @@ impl Kept {
 
     /// Whether a login may be saved under this name: whoever has it must be the same client of the same server, or give way.
     pub(crate) fn admit(&self, name: &str, profile: &Profile, taken: Taken) -> Result<(), Failure> {
-        StoreKey::of(&profile.issuer, &profile.client_id, name)?;
+        let key = profile.key(name)?;
         let found = self.find(name)?;
-        // What cannot be read is put aside by a login; what may not be read or written is known before anybody logs in.
-        let readable = self.tokens.list().map(|_| ());
-        match readable {
-            Err(error) if !matches!(error.fault, StoreFault::Corrupt | StoreFault::Unavailable) => {
-                return Err(Failure::Flow(error.into()));
-            }
-            Err(_) | Ok(()) => {}
+        // What cannot be read is put aside by a login; any other trouble is better known before somebody logs in.
+        match self.tokens.load(&key) {
+            Err(error) if error.fault != StoreFault::Corrupt => return Err(Failure::Flow(error.into())),
+            Err(_) | Ok(_) => {}
         }
         match found {
             Some((login, _)) if !login.profile.is_of_the_same_client(profile) && taken == Taken::Respect => {
@@ -122,6 +123,11 @@ impl Kept {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Keeps others from saving a login under this name until the claim is dropped.
+    pub(crate) fn claim(&self, name: &str) -> Result<Option<Box<dyn Claimed>>, Failure> {
+        self.profiles.claim(&Claim { key: self.key(name)?, wait: CLAIM_WAIT, lease: CLAIM_WAIT }).map_err(of_profiles)
     }
 
     /// Writes a profile, and forgets the tokens of another client that had the name.

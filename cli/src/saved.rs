@@ -62,12 +62,15 @@ impl Saving {
         Ok(Self { kept, name: name.to_owned(), profile, taken })
     }
 
-    /// Keeps it. The profile comes first: tokens that nobody finds are worse than a name without tokens.
+    /// Keeps it, as a whole: of two who save under one name at once, the tokens and the profile of one are there in the end.
+    /// The profile comes first: tokens that nobody finds are worse than a name without tokens.
     pub(crate) fn keep(self, driver: Driver, client: Option<&Client>, tokens: TokenSet) -> Result<(), Failure> {
         let Self { kept, name, mut profile, taken } = self;
         profile.authentication_method = client.map(|client| client.authentication_method().to_owned());
+        let claimed = kept.claim(&name)?;
         let login = kept.save_profile(&name, profile, taken)?;
         adopt(driver, &kept, &login, tokens)?;
+        drop(claimed);
         say(format_args!("Saved as {name}. `grantflow token {name}` prints a fresh token."));
         Ok(())
     }

@@ -8,7 +8,7 @@ use grantflow_devserver::Consent;
 use serde_json::Value;
 
 use crate::home::{Home, requests};
-use crate::support::{SECRET, assert_absent, honest, ran, run, secret_file, server};
+use crate::support::{Running, SECRET, assert_absent, honest, ran, run, secret_file, sent_back_to, server};
 
 #[test]
 fn a_saved_login_gives_its_token_without_asking_anybody() {
@@ -241,6 +241,29 @@ fn a_name_of_another_client_is_not_taken_without_being_asked_to() {
     // One record, and not that one.
     assert_ne!(home.stored()["refresh_token"], old["refresh_token"]);
     assert!(home.run("list").printed().contains(&other.issuer()));
+}
+
+#[test]
+fn cl_12_two_logins_under_one_name_leave_one_whole_login() {
+    let (one, two, home) = (honest(), honest(), Home::new());
+    for _ in 0..4 {
+        let mut running = [&one, &two].map(|server| {
+            let scope = "--client-id demo-app --scope openid --save work --replace";
+            let line = format!("login --no-browser --issuer {} {scope}", server.issuer());
+            Running::start(&mut home.command(&line))
+        });
+        let back: Vec<_> = running.iter_mut().map(|running| sent_back_to(&running.address())).collect();
+        running.iter_mut().zip(&back).for_each(|(running, back)| running.type_line(back));
+        for running in running {
+            let ran = running.ended();
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+        }
+        // The tokens of the other one are gone.
+        let token = home.stored()["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(home.run("token work").printed(), token);
+        home.age(-10);
+        assert_ne!(home.run("token work").printed(), token);
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn a_request_carries_the_token_and_gives_the_answer_as_it_came() {
 }
 
 #[test]
-fn a_token_goes_nowhere_but_to_the_places_that_are_named() {
+fn cl_09_a_token_goes_nowhere_but_to_the_places_that_are_named() {
     let (server, home) = logged_in("");
     let other = honest();
     assert!(home.run(&format!("curl work {}", server.url("/api/me"))).failed(2).contains("--audience"));
