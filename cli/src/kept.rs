@@ -244,7 +244,7 @@ impl Place {
                 let profiles = FileStore::at(tokens.path().with_extension("profiles.json"));
                 Ok(Kept { tokens: Arc::new(tokens), profiles, place: "file".to_owned() })
             }
-            Place::Keyring => elsewhere(keyring(&in_state()?)?, in_state()?, "keyring".to_owned()),
+            Place::Keyring => elsewhere(keyring()?, in_state()?, "keyring".to_owned()),
             Place::Redis(url) => elsewhere(redis(&url)?, in_state()?, without_user(&url)),
             Place::Postgres(url) => elsewhere(postgres(&url)?, in_state()?, without_user(&url)),
         }
@@ -273,13 +273,20 @@ fn unknown(whence: &str) -> Failure {
     Failure::Usage(format!("{whence} {text}"))
 }
 
+#[cfg(not(all(feature = "keyring", feature = "postgres", feature = "redis")))]
 fn not_built_in(feature: &str) -> Failure {
     Failure::Settings(format!(
         "this grantflow was built without the store {feature}; build it with `cargo install grantflow-cli --features {feature}`"
     ))
 }
 
-fn keyring(_beside: &FileStore) -> Result<Arc<dyn Store>, Failure> {
+#[cfg(feature = "keyring")]
+fn keyring() -> Result<Arc<dyn Store>, Failure> {
+    Ok(Arc::new(grantflow_stores::KeyringStore::of_the_system("grantflow").map_err(Error::from)?))
+}
+
+#[cfg(not(feature = "keyring"))]
+fn keyring() -> Result<Arc<dyn Store>, Failure> {
     Err(not_built_in("keyring"))
 }
 
