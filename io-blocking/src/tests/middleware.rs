@@ -122,6 +122,6 @@ fn rf_11_a_hundred_late_refusals_renew_once_by_way_of_ureq() {
         assert_eq!(request.join().unwrap(), 200);
     }
     let renewed = renewals.0.load(Ordering::Relaxed);
-    println!("figure: ureq: 100 late refusals, {renewed} renewal, {} requests", server.count());
+    println!("figure: renewals/100 late refusals of a token, ureq = {renewed} renewals");
     assert_eq!(renewed, 1);
 }

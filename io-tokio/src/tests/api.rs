@@ -371,7 +371,7 @@ async fn rf_11_a_hundred_late_refusals_renew_once() {
         assert_eq!(request.await.unwrap(), 200);
     }
     let renewed = renewals.0.load(Ordering::Relaxed);
-    println!("figure: tokio: 100 late refusals, {renewed} renewal, {} requests", server.count());
+    println!("figure: renewals/100 late refusals of a token, tokio = {renewed} renewals");
     assert_eq!(renewed, 1);
     assert!(server.count() <= 200);
 }

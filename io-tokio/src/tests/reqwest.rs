@@ -107,6 +107,6 @@ async fn rf_11_a_hundred_late_refusals_renew_once_by_way_of_reqwest() {
         assert_eq!(request.await.unwrap(), 200);
     }
     let renewed = renewals.0.load(Ordering::Relaxed);
-    println!("figure: reqwest: 100 late refusals, {renewed} renewal, {} requests", server.count());
+    println!("figure: renewals/100 late refusals of a token, reqwest = {renewed} renewals");
     assert_eq!(renewed, 1);
 }
