@@ -72,6 +72,23 @@ pub const SUPPORTED: &[Supported] = &[
         ]
     ),
     supported!(
+        "RFC 6750 §2.1",
+        "requests with a token through the drivers, tower, reqwest and ureq; one renewal and one retry after a 401",
+        [
+            grantflow_core::resource::AuthorizedRequest,
+            grantflow_tokio::Api,
+            grantflow_tokio::AuthorizeLayer,
+            grantflow_tokio::ReqwestApi,
+            grantflow_blocking::Api,
+            grantflow_blocking::AuthorizeMiddleware
+        ],
+        [
+            "rs_07_rf_11_a_59_x_09_h_12_a_refused_token_is_renewed_once_and_the_second_answer_stands",
+            "rs_07_a_59_x_09_h_12_a_body_that_can_be_had_again_is_sent_again_once",
+            "rs_01_rs_02_rs_10_rs_09_l_54_neither_token_nor_key_leaves_the_audience_by_way_of_reqwest"
+        ]
+    ),
+    supported!(
         "RFC 9470, RFC 6750 §3.1",
         "demands for more scope or another login are read and shown, never followed",
         [grantflow_core::resource::challenge_of],
@@ -183,6 +200,6 @@ pub const NOT_YET: &[(&str, &str)] = &[
     ("OpenID Connect Core §3.2, §3.3", "implicit and hybrid flows"),
     ("RFC 6749 §4.3", "password grant"),
     ("Amazon Cognito", "SRP logins and device keys"),
-    ("", "token stores, a token handle that refreshes by itself, requests with a token attached"),
+    ("", "token stores, a token handle that refreshes by itself"),
     ("", "protection of web services"),
 ];
