@@ -144,6 +144,11 @@ impl<C> AuthorizeLayer<C> {
         self
     }
 
+    /// Where tokens may go.
+    pub fn audience(&self) -> &Audience {
+        self.authorization.audience()
+    }
+
     /// Sends every request once. Bodies may be of any type.
     pub fn sending_once(self) -> AuthorizeLayer<Once> {
         AuthorizeLayer { authorization: self.authorization, copier: Once }
