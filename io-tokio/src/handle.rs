@@ -4,7 +4,7 @@
 //! held across a wait, and the tasks.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use grantflow_core::error::{ConfigError, Error, ProviderError};
@@ -40,7 +40,8 @@ struct Shared {
     manager: tokio::sync::Mutex<Managed>,
     driver: Driver,
     settings: Settings,
-    changes: broadcast::Sender<Change>,
+    /// Only there once somebody watches: a hundred thousand handles that nobody watches should be small.
+    changes: OnceLock<broadcast::Sender<Change>>,
 }
 
 #[derive(Default)]
@@ -66,7 +67,7 @@ impl TokenHandle {
             manager: tokio::sync::Mutex::new((TokenManager::new(settings.clone()), None)),
             driver,
             settings,
-            changes: broadcast::Sender::new(UNSEEN_CHANGES),
+            changes: OnceLock::new(),
         }))
     }
 
@@ -129,7 +130,7 @@ impl TokenHandle {
 
     /// Tells of what becomes of the tokens from now on.
     pub fn subscribe(&self) -> Changes {
-        Changes(self.0.changes.subscribe())
+        Changes(self.0.changes.get_or_init(|| broadcast::Sender::new(UNSEEN_CHANGES)).subscribe())
     }
 
     /// The API at `audience`, with these tokens, and with the hooks and the key of the client that they belong to.
@@ -253,9 +254,9 @@ impl Work {
             self.part = Part::Done;
             change
         };
-        if let Some(change) = change {
-            // Nobody has to watch.
-            let _ = self.shared.changes.send(change);
+        if let (Some(change), Some(watched)) = (change, self.shared.changes.get()) {
+            // Nobody has to watch any more.
+            let _ = watched.send(change);
         }
         self.landing.send_replace(Some(outcome));
     }

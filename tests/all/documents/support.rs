@@ -200,6 +200,5 @@ pub const NOT_YET: &[(&str, &str)] = &[
     ("OpenID Connect Core §3.2, §3.3", "implicit and hybrid flows"),
     ("RFC 6749 §4.3", "password grant"),
     ("Amazon Cognito", "SRP logins and device keys"),
-    ("", "token stores, a token handle that refreshes by itself"),
     ("", "protection of web services"),
 ];
