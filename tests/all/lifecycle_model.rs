@@ -479,6 +479,9 @@ fn the_model_takes_twenty_thousand_transitions() {
         steps += taken;
         refreshes += refreshed;
     }
-    println!("figure: token lifecycle model = {steps} transitions, {refreshes} rotations, {} scripts", cases());
+    println!(
+        "figure: lifecycle/model of three processes = {steps} transitions, {refreshes} rotations, {} scripts",
+        cases()
+    );
     assert!(steps >= 20_000 && refreshes > 0, "{steps}");
 }

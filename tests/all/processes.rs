@@ -220,7 +220,9 @@ fn in_a_file(count: usize, usual: usize) {
     let place = folder.path().join("own").join("tokens.json");
     let rounds = rounds(usual);
     let refreshes = share(count, rounds, place.to_str().unwrap());
-    println!("figure: {count} processes on one file = {rounds} rounds, {refreshes} refreshes, 0 reuses, 0 lost logins");
+    println!(
+        "figure: sharing/{count} processes on one file = {rounds} rounds, {refreshes} refreshes, 0 reuses, 0 lost logins"
+    );
 }
 
 #[test]
@@ -245,7 +247,7 @@ mod network {
         let rounds = rounds(40);
         let refreshes = share(count, rounds, &place);
         println!(
-            "figure: {count} processes, {variable} = {rounds} rounds, {refreshes} refreshes, 0 reuses, 0 lost logins"
+            "figure: sharing/{count} processes, {variable} = {rounds} rounds, {refreshes} refreshes, 0 reuses, 0 lost logins"
         );
     }
 

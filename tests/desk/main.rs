@@ -55,7 +55,7 @@ fn every_order(name: &str, model: impl Fn() + Send + Sync + 'static) {
         counted.fetch_add(1, Ordering::Relaxed);
         model();
     });
-    println!("figure: desk_orders_{name} = {}", orders.load(Ordering::Relaxed));
+    println!("figure: lifecycle/desk_orders_{name} = {}", orders.load(Ordering::Relaxed));
 }
 
 #[test]

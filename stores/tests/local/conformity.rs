@@ -10,7 +10,7 @@ fn conforms(what: &str, list: bool, make: impl Fn() -> Box<dyn Store>) {
     let can = conformance::check(&make);
     assert_eq!(can, conformance::Can { claim: true, list }, "{what}");
     let least = conformance::transitions(500);
-    println!("figure: model transitions of the {what} = {}", conformance::model(&make, least));
+    println!("figure: stores/model transitions of the {what} = {}", conformance::model(&make, least));
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn st_12_a_reader_meets_the_old_or_the_new_file() {
             read += 1;
         }
     });
-    println!("figure: reads beside {rounds} renames = {read}, torn = 0");
+    println!("figure: stores/reads beside {rounds} renames = {read}, torn = 0");
 }
 
 #[test]

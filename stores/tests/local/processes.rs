@@ -232,7 +232,7 @@ fn fl_16_a_save_that_is_killed_leaves_the_old_record_or_the_new_one() {
     let least = std::env::var("GRANTFLOW_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     if let Some(kills) = end_everywhere(&KINDS, "KILL", 9, least) {
         assert!(kills >= 30, "only {kills} kills");
-        println!("figure: kills at write-side system calls = {kills}, torn = 0");
+        println!("figure: stores/kills at write-side system calls = {kills}, torn = 0");
     }
 }
 
@@ -240,7 +240,7 @@ fn fl_16_a_save_that_is_killed_leaves_the_old_record_or_the_new_one() {
 fn fl_34_a_save_that_is_interrupted_leaves_the_old_record_or_the_new_one() {
     if let Some(ends) = end_everywhere(&["file"], "TERM", 15, 1) {
         assert!(ends >= 20, "only {ends} ends");
-        println!("figure: SIGTERM at write-side system calls = {ends}, torn = 0");
+        println!("figure: stores/SIGTERM at write-side system calls = {ends}, torn = 0");
     }
 }
 
@@ -498,7 +498,7 @@ fn st_14_fl_25_a_claim_ends_with_the_process_that_holds_it() {
         let began = Instant::now();
         child.wait().unwrap();
         let held = store.claim(&claim("default", Duration::from_millis(100))).unwrap();
-        println!("figure: next holder {} ms after a kill, round {round}", began.elapsed().as_millis());
+        println!("figure: stores/next holder after a kill, round {round} = {} ms", began.elapsed().as_millis());
         assert!(held.is_some());
     }
 }

@@ -299,8 +299,8 @@ fn fl_05_fl_06_fl_09_an_answer_that_breaks_off_anywhere_loses_no_token() {
         }
     }
     assert!(repeated > whole);
-    println!("figure: refresh_break_offsets = {}", whole + repeated);
-    println!("figure: refresh_tokens_lost = 0");
+    println!("figure: lifecycle/refresh_break_offsets = {}", whole + repeated);
+    println!("figure: lifecycle/refresh_tokens_lost = 0");
 }
 
 /// A handle with the driver's own HTTP client.

@@ -27,14 +27,14 @@ fn crowd(rig: &Rig, callers: usize) {
 fn rf_01_h_18_l_47_a_crowd_at_the_expiry_makes_one_request_and_one_save() {
     both(|rig| crowd(rig, 50));
     both(|rig| crowd(rig, 1000));
-    println!("figure: callers_at_expiry = 1000");
-    println!("figure: refreshes_at_expiry = 1");
+    println!("figure: lifecycle/callers_at_expiry = 1000");
+    println!("figure: lifecycle/refreshes_at_expiry = 1");
 }
 
 #[test]
 fn fl_44_ten_thousand_tasks_wait_for_one_renewal() {
     crowd(&Rig::new(Which::Tokio), 10_000);
-    println!("figure: waiting_tasks = 10000");
+    println!("figure: lifecycle/waiting_tasks = 10000");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn rf_10_a_failed_renewal_is_everybodys_answer_and_the_next_round_begins_anew() 
         }
         assert_eq!(text(&kept.credential().unwrap()), "a1");
     });
-    println!("figure: requests_a_failed_round = 1");
+    println!("figure: lifecycle/requests_a_failed_round = 1");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_hundred_late_refusals_of_one_token_make_one_renewal() {
         assert_eq!(text(&kept.invalidate(second).unwrap()), "a1");
         assert_eq!(rig.authority.asked(), 1);
     });
-    println!("figure: refreshes_after_100_late_401 = 1");
+    println!("figure: lifecycle/refreshes_after_100_late_401 = 1");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn fl_35_fl_33_a_caller_that_gives_up_anywhere_cancels_nothing() {
         assert_eq!(text(&kept.credential().unwrap()), "a1");
         assert_eq!(rig.authority.asked(), 1, "dropped after {polls} polls");
     }
-    println!("figure: caller_drop_points = {POINTS}");
+    println!("figure: lifecycle/caller_drop_points = {POINTS}");
 }
 
 #[test]

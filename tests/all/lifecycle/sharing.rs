@@ -39,7 +39,7 @@ fn rf_02_fl_46_h_29_many_programs_of_both_drivers_spend_each_token_once() {
         assert_eq!(rig.authority.asked(), round, "one refresh a rotation");
     }
     assert!(!rig.authority.has_ended());
-    println!("figure: rotations_shared_by_{PROGRAMS}_programs = {ROUNDS}");
+    println!("figure: lifecycle/rotations_shared_by_{PROGRAMS}_programs = {ROUNDS}");
 }
 
 #[test]
