@@ -9,6 +9,7 @@ pub mod authorization_code;
 pub mod client_credentials;
 pub mod device;
 mod extras;
+mod kind;
 mod pending;
 mod redeem;
 pub mod refresh;
@@ -17,6 +18,7 @@ pub use authorization_code::{AuthorizationCode, AuthorizationRequest};
 pub use client_credentials::ClientCredentials;
 pub use device::Device;
 pub use extras::Extras;
+pub use kind::GrantKind;
 pub use pending::PendingFlows;
 pub use refresh::Refresh;
 
