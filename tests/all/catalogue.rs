@@ -1,4 +1,4 @@
-//! Every row of the catalogue of attacks, faults and odd answers has a test that carries its id, or a reason.
+//! Every row of the catalogue of attacks, faults, odd answers, and what users of other libraries rely on has a test that carries its id, or a reason.
 //!
 //! The rows stand in `tests/catalogue/*.tsv`. A test belongs to row `AR-07` if its name begins with `ar_07_`, and to
 //! several rows if it begins with several ids: `tr_01_tr_03_…`, `answers_05_tr_13_…`. `tests/catalogue/report` prints
@@ -35,7 +35,8 @@ fn root() -> PathBuf {
 fn rows() -> Vec<Row> {
     let attacks = include_str!("../catalogue/attacks.tsv").lines().skip(1).map(|line| (line, ""));
     let answers = include_str!("../catalogue/answers.tsv").lines().skip(1).map(|line| (line, "answers-"));
-    attacks.chain(answers).map(|(line, prefix)| row(line, prefix)).collect()
+    let systems = include_str!("../catalogue/systems.tsv").lines().skip(1).map(|line| (line, ""));
+    attacks.chain(answers).chain(systems).map(|(line, prefix)| row(line, prefix)).collect()
 }
 
 fn row(line: &str, prefix: &str) -> Row {
@@ -59,8 +60,9 @@ fn row(line: &str, prefix: &str) -> Row {
 /// The ids that a test's name begins with.
 fn ids(name: &str) -> Vec<String> {
     let words: Vec<_> = name.split('_').collect();
-    let is_section =
-        |word: &str| word == "answers" || word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_section = |word: &str| {
+        word == "answers" || matches!(word.len(), 1 | 2) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
     let is_number = |word: &str| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit());
     let pairs = words.chunks(2).take_while(|pair| pair.len() == 2 && is_section(pair[0]) && is_number(pair[1]));
     pairs.map(|pair| pair.join("_")).collect()

@@ -7,6 +7,6 @@
 mod clocks;
 mod failures;
 mod flight;
-mod rig;
+pub mod rig;
 mod sharing;
 mod systems;

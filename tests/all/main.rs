@@ -27,5 +27,7 @@ mod scenarios;
 mod scripted;
 mod secrets;
 mod splits;
+mod systems_a;
+mod systems_eh;
 mod token_response;
 mod walk;

@@ -6,16 +6,16 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use grantflow_blocking::stores::{Claimed, MemoryStore, Saved, Store};
-use grantflow_core::Timestamp;
 use grantflow_core::client::Client;
 use grantflow_core::error::{Delivery, Error, SendFailure, StoreError, StoreFault, TransportKind};
 use grantflow_core::grant::Extras;
 use grantflow_core::http::Body;
 use grantflow_core::machine::Outgoing;
 use grantflow_core::manager::{Change, Credential, Settings, SignedOut, Source, TokenId};
-use grantflow_core::store::{Claim, StoreKey, StoreWrite, Stored};
+use grantflow_core::store::{Claim, Expected, StoreKey, StoreWrite, Stored, Version};
 use grantflow_core::testing::specimens::{confidential, public};
 use grantflow_core::token::TokenSet;
+use grantflow_core::{Secret, Timestamp};
 use grantflow_tokio::Pending;
 use tokio::runtime::Runtime;
 
@@ -272,6 +272,13 @@ impl Shelf {
             true => Err(StoreError::new(StoreFault::Unavailable, "out of reach")),
             false => Ok(()),
         }
+    }
+
+    /// Keeps this text for a profile, whatever was there.
+    pub fn put(&self, profile: &str, text: &str) {
+        let stored = Stored { version: Version::from_u64(1), bytes: Secret::new(text.as_bytes().to_vec()) };
+        let write = StoreWrite { key: key(profile), expected: Expected::Anything, stored };
+        self.inner.save(write).unwrap();
     }
 
     /// The text of what is kept for this profile.
