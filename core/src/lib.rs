@@ -25,7 +25,7 @@ mod time;
 pub mod token;
 
 pub use error::Error;
-pub use random::{Random, RandomUnavailable};
+pub use random::{Random, RandomUnavailable, unguessable};
 pub use secret::{Secret, Wipe};
 pub use snapshot::Snapshot;
 pub use time::Timestamp;

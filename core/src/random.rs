@@ -28,6 +28,17 @@ impl From<RandomUnavailable> for Error {
     }
 }
 
+/// Draws a text that nobody guesses: 256 bits as 43 characters of base64url.
+///
+/// Flows draw their own; this is for what a program makes itself, such as the name of a browser session or the `state`
+/// of a request that is no flow of ours. It is fit to be a PKCE verifier (RFC 7636 §4.1).
+///
+/// # Errors
+/// [`ProviderError::Random`] when the source gives nothing.
+pub fn unguessable(random: &mut dyn Random) -> Result<Secret, Error> {
+    token::<32>(random)
+}
+
 /// Draws `N` random bytes and writes them as base64url without padding.
 ///
 /// Used for `state`, `nonce` and the PKCE verifier (32 bytes, 43 characters) and for `jti` (16 bytes).

@@ -29,5 +29,6 @@ mod secrets;
 mod splits;
 mod systems_a;
 mod systems_eh;
+mod systems_l;
 mod token_response;
 mod walk;
