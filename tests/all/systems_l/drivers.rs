@@ -1,4 +1,4 @@
-//! What all three ways of running have in common (L-01, L-54, L-74).
+//! What all three ways of running have in common (L-01, L-13 to L-33 in part, L-54, L-74).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grantflow_core::Secret;
 use grantflow_core::callback::ResponseMode;
-use grantflow_core::client::Client;
+use grantflow_core::client::{Authentication, Client};
 use grantflow_core::endpoint::revocation::TokenKind;
 use grantflow_core::endpoint::{Discovery, Introspected, Introspection, Revocation, UserInfo};
 use grantflow_core::error::{Endpoint, Error, Rule, TransportKind};
@@ -101,27 +101,95 @@ fn request(stream: &mut TcpStream) -> String {
     }
 }
 
-/// A server that sends every request on to another place, and what it was sent.
-fn redirecting(times: usize, location: String) -> (SocketAddr, std::thread::JoinHandle<Vec<String>>) {
+/// A server that gives each request the next of these answers, and what it was sent.
+fn serving(answers: Vec<String>) -> (SocketAddr, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = std::thread::spawn(move || {
         let mut requests = Vec::new();
-        for _ in 0..times {
+        for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();
             requests.push(request(&mut stream));
-            let head = "HTTP/1.1 307 Temporary Redirect\r\nconnection: close\r\ncontent-length: 0\r\nlocation";
-            write!(stream, "{head}: {location}\r\n\r\n").unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
         }
         requests
     });
     (address, server)
 }
 
+/// An answer with this status, media type and body.
+fn answer(status: u16, media_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} Status\r\ncontent-type: {media_type}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// What comes of answers to a client's requests for a token of its own, and the bodies that the server was sent.
+fn asked<R: Runner>() -> (Vec<String>, Vec<String>) {
+    let json = "application/json";
+    let refusal = r#"{"error":"invalid_scope","error_description":"no","error_uri":"https://as.example/why"}"#;
+    let answers = vec![
+        answer(200, json, refusal),
+        answer(400, json, refusal),
+        answer(401, json, refusal),
+        answer(400, json, r#"{"message":"no"}"#),
+        answer(200, json, r#"[{"access_token":"canary-access"}]"#),
+        answer(200, "text/html", "<p>hello</p>"),
+        answer(200, json, r#"{"token_type":"Bearer"}"#),
+        answer(200, json, r#"{"access_token":"canary-access","token_type":"Bearer"}"#),
+    ];
+    let count = answers.len();
+    let (address, server) = serving(answers);
+    let world = world();
+    let (mut runner, mut person) = (R::new(&world), Traveller::new(&world));
+    let issuer = format!("http://{address}");
+    let metadata = ServerMetadata::by_hand(&issuer, UrlPolicy::default())
+        .and_then(|metadata| metadata.with_endpoint(Endpoint::Token, &format!("{issuer}/token")))
+        .unwrap();
+    let authentication = Authentication::SecretPost(Secret::from("p&w secret"));
+    let client = Client::builder(metadata, "client").authentication(authentication).build().unwrap();
+    let mut outcomes = Vec::new();
+    for _ in 0..count {
+        let extras = Extras::new([("resource", "urn:a"), ("resource", "urn:b")]).unwrap();
+        let mut flow = ClientCredentials::new(&client, "p q", &extras).unwrap();
+        outcomes.push(match runner.run(&mut flow, Event::Start, &mut person) {
+            Ok(tokens) => format!("{} [{}]", tokens.token_type(), tokens.scope()),
+            Err(Error::Refused(refusal)) => {
+                let status = refusal.answer.as_ref().unwrap().status;
+                format!("{status} {} {:?} {:?}", refusal.code, refusal.description, refusal.uri)
+            }
+            Err(Error::Protocol(error)) => format!("{:?}", error.rule),
+            Err(Error::Transport(error)) => format!("{:?}", error.kind),
+            Err(other) => panic!("{}: {other:?}", R::NAME),
+        });
+    }
+    let requests = server.join().unwrap();
+    let bodies = requests.iter().map(|text| text.split_once("\r\n\r\n").unwrap().1.to_owned()).collect();
+    (outcomes, bodies)
+}
+
+#[test]
+fn l_13_l_14_l_17_l_20_l_33_requests_and_what_is_made_of_answers_are_the_same_with_every_driver() {
+    let (outcomes, bodies) = asked::<ByHand>();
+    let refused = |status: u16| format!(r#"{status} invalid_scope Some("no") Some("https://as.example/why")"#);
+    assert_eq!(outcomes[..3], [refused(200), refused(400), refused(401)]);
+    assert!(outcomes[4].starts_with("Json"), "{outcomes:?}");
+    let rest = [&outcomes[3], &outcomes[5], &outcomes[6], &outcomes[7]];
+    assert_eq!(rest, ["Status", "MediaType", r#"MemberMissing("access_token")"#, "Bearer [p q]"]);
+    let body = "grant_type=client_credentials&scope=p+q&resource=urn%3Aa&resource=urn%3Ab";
+    let body = format!("{body}&client_id=client&client_secret=p%26w+secret");
+    assert!(bodies.iter().all(|sent| *sent == body), "{bodies:#?}");
+    assert_eq!(asked::<Tokio>(), (outcomes.clone(), bodies.clone()));
+    assert_eq!(asked::<Blocking>(), (outcomes, bodies));
+}
+
 fn redirected<R: Runner>() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     elsewhere.set_nonblocking(true).unwrap();
-    let (address, server) = redirecting(2, format!("http://{}/token", elsewhere.local_addr().unwrap()));
+    let head = "HTTP/1.1 307 Temporary Redirect\r\nconnection: close\r\ncontent-length: 0\r\nlocation";
+    let moved = format!("{head}: http://{}/token\r\n\r\n", elsewhere.local_addr().unwrap());
+    let (address, server) = serving(vec![moved.clone(), moved]);
     let world = world();
     let (mut runner, mut person) = (R::new(&world), Traveller::new(&world));
     let issuer = format!("http://{address}");
