@@ -346,8 +346,10 @@ fn run(script: &[(usize, What)], faults: bool, leaving: bool) -> (u32, u32) {
                 if matches!(world.processes[*at].waiting, Waiting::Nothing) {
                     let StateId(state) = Machine::state(&world.processes[*at].manager);
                     assert!(IDLE.contains(&state), "{at} waits for nothing in {state}");
-                    let command = if command == 11 && leaving { Event::SignOut } else { event(command, &world.server) };
-                    world.give(*at, command);
+                    let leaves = command == 11 && leaving;
+                    // Whatever becomes of it: this process does not come back to the login.
+                    world.logged_out |= leaves;
+                    world.give(*at, if leaves { Event::SignOut } else { event(command, &world.server) });
                 }
             }
         }

@@ -195,7 +195,7 @@ const SCRIPTS: &[(&str, &str, &str)] = &[
 /// The beginnings that several scripts share.
 const BEGINNINGS: [(&str, &str); 2] = [
     ("expired", "adopt; stored; released; acquire a day later"),
-    ("unsaved and expired", "adopt; store failed; acquire a day later; store failed; acquire"),
+    ("unsaved and expired", "adopt; store failed; acquire a day later"),
 ];
 
 fn scripted(specimen: &'static Specimen, variant: &str, script: &str) -> Walk {
