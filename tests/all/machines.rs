@@ -189,7 +189,24 @@ const SCRIPTS: &[(&str, &str, &str)] = &[
         "session that proves",
         "unsaved and expired; store failed; signed; delivery unknown; -; store failed",
     ),
+    ("token-manager", "session that proves", "unsaved and expired; -; loaded nothing"),
+    ("token-manager", "session that proves", "unsaved and expired; -; store failed"),
+    (
+        "token-manager",
+        "session that proves",
+        "unsaved and expired; store failed; signed; delivery unknown; -; loaded nothing",
+    ),
+    (
+        "token-manager",
+        "session that withholds",
+        "adopt; conflict; loaded nothing; conflict; loaded nothing; conflict; loaded nothing",
+    ),
     ("token-manager", "client credentials that sign", "acquire; -; store failed"),
+    (
+        "token-manager",
+        "client credentials that sign",
+        "acquire; store failed; signed; token; store failed; reload; -; store failed",
+    ),
 ];
 
 /// The beginnings that several scripts share.

@@ -198,7 +198,6 @@ pub const TABLE: Table = Table {
         Arrow::new(REREADING, StoreFailed, UNSAVED, RESTING),
         Arrow::new(REREADING, StoreFailed, SAME_REVOKED, MARKING),
         Arrow::new(REREADING, StoreFailed, SAME_UNCERTAIN, RENEWING),
-        Arrow::new(REREADING, StoreFailed, UNREADY, RELEASING),
         Arrow::new(REREADING, StoreFailed, UNREADY, SAVING),
         // Kept.
         Arrow::new(SAVING, Stored, SAVED, RELEASING),

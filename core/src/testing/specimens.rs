@@ -144,7 +144,7 @@ pub const SPECIMENS: &[Specimen] = &[
             }),
             ("session that proves", || boxed(manager(Source::Session(proving())))),
             ("client credentials", || boxed(manager(own(confidential())))),
-            ("client credentials that sign", || boxed(manager(own(signing(true))))),
+            ("client credentials that sign", || boxed(manager(own(signing(false))))),
             ("delegated", || boxed(manager(Source::Delegated))),
         ],
     },
