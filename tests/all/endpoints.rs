@@ -1,12 +1,18 @@
 //! Introspection, revocation and UserInfo (catalogue IR and UI, answers 48 and 49).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use grantflow_core::Secret;
 use grantflow_core::client::Client;
+use grantflow_core::crypto::AwsLc;
 use grantflow_core::endpoint::revocation::TokenKind;
-use grantflow_core::endpoint::{Introspected, Introspection, Profile, Revocation, UserInfo};
+use grantflow_core::endpoint::{Introspected, Introspection, Profile, Remembered, Revocation, UserInfo};
 use grantflow_core::error::{Advice, ConfigError, Delivery, Endpoint, Error, Rule, SecurityError, TransportKind};
+use grantflow_core::grant::{ClientCredentials, Extras};
 use grantflow_core::http::UrlPolicy;
 use grantflow_core::machine::EffectKind;
+use grantflow_core::manager::TokenId;
 use grantflow_core::server::ServerMetadata;
 use serde_json::{Value, json};
 
@@ -37,6 +43,78 @@ fn ir_01_only_the_boolean_true_is_active() {
     let (mut run, result) = introspected([json(200, &json!({ "sub": "alice" }))]);
     assert!(matches!(result, Err(Error::Protocol(error)) if error.rule == Rule::MemberMissing("active")));
     run.sent(&[INTROSPECT]);
+}
+
+#[test]
+fn ir_02_a_token_of_another_issuer_for_others_or_bound_to_another_key_is_inactive() {
+    let now = BEGIN.as_secs();
+    let rows = [
+        (json!({}), true),
+        (json!({ "iss": ISSUER, "exp": now + 60 }), true),
+        (json!({ "iss": "https://evil.example" }), false),
+        (json!({ "aud": ["https://other.example"] }), false),
+        (json!({ "aud": "https://api.example.evil" }), false),
+        (json!({ "aud": null }), false),
+        (json!({ "cnf": { "jkt": "another" } }), false),
+        (json!({ "cnf": "mine" }), false),
+        (json!({ "cnf": null }), false),
+        (json!({ "exp": now - 1 }), false),
+    ];
+    for (members, expected) in rows {
+        let fitting = json!({ "active": true, "aud": ["https://api.example", "x"], "cnf": { "jkt": "mine" } });
+        let flow = Introspection::new(&confidential(), &Secret::from("canary-access"), TokenKind::Access).unwrap();
+        let flow = flow.for_audience("https://api.example").bound_to("mine");
+        let mut run = Run::new(flow).answering([json(200, &merged(fitting, members.clone()))]);
+        let result = result(run.start());
+        assert_eq!(matches!(result, Ok(Introspected::Active(_))), expected, "{members}");
+        run.sent(&[INTROSPECT]);
+    }
+}
+
+#[test]
+fn ir_05_what_was_active_is_believed_for_a_minute_and_not_beyond_its_end() {
+    let active = |members| {
+        let (mut run, result) = introspected([json(200, &merged(json!({ "active": true }), members))]);
+        run.sent(&[INTROSPECT]);
+        let Ok(Introspected::Active(active)) = result else { panic!() };
+        Arc::new(active)
+    };
+    let id = |token: &str| TokenId::of(&Secret::from(token), &AwsLc);
+    let at = |secs: u64| BEGIN.plus(Duration::from_secs(secs));
+    let mut remembered = Remembered::new();
+    remembered.keep(id("long"), active(json!({ "exp": BEGIN.as_secs() + 3600 })), BEGIN);
+    remembered.keep(id("short"), active(json!({ "exp": BEGIN.as_secs() + 10 })), BEGIN);
+    remembered.keep(id("endless"), active(json!({})), BEGIN);
+    let known = |remembered: &Remembered, secs| {
+        ["long", "short", "endless"].map(|token| remembered.get(id(token), at(secs)).is_some())
+    };
+    assert_eq!(known(&remembered, 9), [true, true, true]);
+    assert_eq!(known(&remembered, 10), [true, false, true]);
+    assert_eq!(known(&remembered, 59), [true, false, true]);
+    assert_eq!(known(&remembered, 60), [false, false, false]);
+    assert!(remembered.get(id("long"), BEGIN.minus(Duration::from_secs(1))).is_none(), "a clock that went back");
+    remembered.forget(id("long"));
+    assert!(remembered.get(id("long"), at(1)).is_none() && remembered.get(id("other"), at(1)).is_none());
+}
+
+#[test]
+fn h_16_a_client_may_demand_that_answers_say_how_long_a_token_lives() {
+    let token = |lifetime: Value| {
+        json(200, &json!({ "access_token": "canary-access", "token_type": "Bearer", "expires_in": lifetime }))
+    };
+    let rows =
+        [(json!(3600), true), (json!("60"), true), (json!(null), false), (json!("soon"), false), (json!(-1), false)];
+    for (lifetime, accepted) in rows {
+        for demanded in [false, true] {
+            let builder = builder(json!({})).secret(Secret::from("canary-client-secret"));
+            let client = if demanded { builder.require_lifetime() } else { builder }.build().unwrap();
+            let flow = ClientCredentials::new(&client, "", &Extras::default()).unwrap();
+            let mut run = Run::new(flow).answering([token(lifetime.clone())]);
+            let result = result(run.start());
+            assert_eq!(result.is_ok(), accepted || !demanded, "{lifetime}, demanded: {demanded}");
+            run.sent(&["POST https://as.example/token"]);
+        }
+    }
 }
 
 #[test]

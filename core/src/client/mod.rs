@@ -85,6 +85,14 @@ pub(crate) struct Tolerance {
     pub(crate) algorithms: Vec<SignatureAlgorithm>,
     pub(crate) trusted_audiences: Vec<String>,
     pub(crate) issuer_rule: IssuerRule,
+    pub(crate) lifetime: Lifetime,
+}
+
+/// Whether a token answer has to say how long its token lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    Optional,
+    Required,
 }
 
 /// Collects a client's settings; [`ClientBuilder::build`] checks them.
@@ -118,6 +126,7 @@ impl Client {
                 algorithms: vec![SignatureAlgorithm::Rs256],
                 trusted_audiences: Vec::new(),
                 issuer_rule: IssuerRule::Exact,
+                lifetime: Lifetime::Optional,
             },
             hooks: Hooks::default(),
             dialect: Dialect {
@@ -261,6 +270,13 @@ impl ClientBuilder {
     pub fn no_user_agent(mut self) -> Self {
         self.user_agent = None;
         self.dialect.user_agent = None;
+        self
+    }
+
+    /// Refuses a token answer that does not say how long the token lives, or not so that it can be read. Without this the
+    /// lifetime is unknown then, and the token is used until it is refused.
+    pub fn require_lifetime(mut self) -> Self {
+        self.tolerance.lifetime = Lifetime::Required;
         self
     }
 

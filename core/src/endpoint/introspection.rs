@@ -3,7 +3,14 @@
 #![doc = include_str!("../../../docs/diagrams/introspection.md")]
 //!
 //! An inactive token shows nothing but that it is inactive, whatever else the server sends. `active` must be a boolean;
-//! anything else is an error and never "active". An active answer that has expired, or is not valid yet, is inactive.
+//! anything else is an error and never "active". An active answer that has expired, is not valid yet, is another issuer's, or
+//! is not for whom it is [demanded](Introspection::for_audience) to be, is inactive.
+//!
+//! [`Remembered`] keeps good answers for a moment, so that a busy service need not ask about each request.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::exchange::Plan;
 use super::nested;
@@ -16,6 +23,8 @@ use crate::http::Body;
 use crate::http::form::Form;
 use crate::http::json::{Object, Value};
 use crate::machine::{Arrow, COMPLETE, Context, EventKind, FAILED, Finding, READY, Step, Table, Turn};
+use crate::manager::TokenId;
+use crate::time::Timestamp;
 use crate::token::{Leniency, answer, refusal};
 
 const ACTIVE: Finding = Finding("Active");
@@ -87,6 +96,16 @@ impl Active {
         }
     }
 
+    /// The key it is bound to (RFC 9449 §6.2).
+    pub fn key_thumbprint(&self) -> Option<String> {
+        match self.document.get("cnf") {
+            Some(Value::Object(confirmation)) => {
+                confirmation.get("jkt")?.into_string().map(std::borrow::Cow::into_owned)
+            }
+            _ => None,
+        }
+    }
+
     /// When it expires, in seconds since the epoch.
     pub fn expires_at(&self) -> Option<i64> {
         self.seconds("exp")
@@ -117,7 +136,25 @@ impl Active {
 
 /// The introspection of one token.
 #[derive(Debug)]
-pub struct Introspection(Single<()>);
+pub struct Introspection(Single<Demands>);
+
+/// What a token has to be, beside active.
+#[derive(Debug)]
+struct Demands {
+    issuer: String,
+    audience: Option<String>,
+    thumbprint: Option<String>,
+}
+
+impl Demands {
+    fn are_met_by(&self, active: &Active) -> bool {
+        let issuer = active.issuer().is_none_or(|issuer| issuer == self.issuer);
+        let audience = self.audience.as_ref().is_none_or(|audience| active.audience().contains(audience));
+        let bound = active.key_thumbprint();
+        let key = self.thumbprint.as_ref().is_none_or(|thumbprint| bound.as_ref() == Some(thumbprint));
+        issuer && audience && key
+    }
+}
 
 impl Introspection {
     /// Asks the server about `token`.
@@ -128,17 +165,82 @@ impl Introspection {
         let mut form = Form::new();
         form.push("token", token.expose().as_str());
         form.push("token_type_hint", kind.hint());
-        Ok(Self(Single::new(Plan::post(client, Endpoint::Introspection, form)?, ())))
+        let demands = Demands { issuer: client.server().issuer().to_owned(), audience: None, thumbprint: None };
+        Ok(Self(Single::new(Plan::post(client, Endpoint::Introspection, form)?, demands)))
+    }
+
+    /// Takes a token that is not meant for `audience` for inactive (RFC 7662 §4). One that names nobody is not.
+    #[must_use]
+    pub fn for_audience(mut self, audience: &str) -> Self {
+        if let Some(demands) = self.0.asked_mut() {
+            demands.audience = Some(audience.to_owned());
+        }
+        self
+    }
+
+    /// Takes a token that is not bound to the key of this thumbprint for inactive (RFC 9449 §6.2). So is one that is bound to
+    /// none.
+    #[must_use]
+    pub fn bound_to(mut self, thumbprint: &str) -> Self {
+        if let Some(demands) = self.0.asked_mut() {
+            demands.thumbprint = Some(thumbprint.to_owned());
+        }
+        self
     }
 }
 
-single_exchange!(Introspection, Introspected, |(), response, cx| match read(&response, cx) {
+/// The longest time for which an answer is believed without asking again.
+pub const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+
+/// How many answers are remembered at most.
+const REMEMBERED: usize = 10_000;
+
+/// Remembers which tokens were active, for a minute at most and never beyond their end (RFC 7662 §4).
+///
+/// A token that is revoked meanwhile goes on working for that long. What was inactive is not remembered: nobody gets a server
+/// asked less by sending tokens that are none.
+#[derive(Debug, Default)]
+pub struct Remembered(BTreeMap<TokenId, (Arc<Active>, Timestamp, Timestamp)>);
+
+impl Remembered {
+    /// Remembers nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was said of this token, if that may still be believed.
+    pub fn get(&self, token: TokenId, now: Timestamp) -> Option<&Arc<Active>> {
+        let (active, since, until) = self.0.get(&token)?;
+        // A clock that went back says nothing about how old an answer is.
+        (*since <= now && now < *until).then_some(active)
+    }
+
+    /// Remembers what a server has said of this token just now.
+    pub fn keep(&mut self, token: TokenId, active: Arc<Active>, now: Timestamp) {
+        if self.0.len() >= REMEMBERED {
+            self.0.retain(|_, (_, since, until)| *since <= now && now < *until);
+        }
+        if self.0.len() >= REMEMBERED {
+            self.0.pop_first();
+        }
+        let end = active.expires_at().map(|end| Timestamp::from_secs(u64::try_from(end).unwrap_or_default()));
+        let until = now.plus(REMEMBERED_FOR);
+        self.0.insert(token, (active, now, end.map_or(until, |end| end.min(until))));
+    }
+
+    /// Forgets a token: it was revoked.
+    pub fn forget(&mut self, token: TokenId) {
+        self.0.remove(&token);
+    }
+}
+
+single_exchange!(Introspection, Introspected, |demands, response, cx| match read(&demands, &response, cx) {
     Ok(Introspected::Active(active)) => Turn::Moved(ACTIVE, Step::Done(Introspected::Active(active))),
     Ok(Introspected::Inactive) => Turn::Moved(INACTIVE, Step::Done(Introspected::Inactive)),
     Err(error) => Turn::Ended(REFUSED, error),
 });
 
-fn read(response: &http::Response<Body>, cx: &Context<'_>) -> Result<Introspected, Error> {
+fn read(demands: &Demands, response: &http::Response<Body>, cx: &Context<'_>) -> Result<Introspected, Error> {
     let document = answer::success(response, Leniency::Compat, cx.now, Endpoint::Introspection)?.object;
     let member = |rule| refusal::broken(response, Endpoint::Introspection, rule);
     match document.get("active") {
@@ -157,5 +259,6 @@ fn read(response: &http::Response<Body>, cx: &Context<'_>) -> Result<Introspecte
     let now = i64::try_from(cx.now.as_secs()).unwrap_or(i64::MAX);
     let expired = active.expires_at().is_some_and(|expiry| expiry <= now);
     let early = active.seconds("nbf").is_some_and(|begin| begin > now.saturating_add(60));
-    Ok(if expired || early { Introspected::Inactive } else { Introspected::Active(active) })
+    let usable = !expired && !early && demands.are_met_by(&active);
+    Ok(if usable { Introspected::Active(active) } else { Introspected::Inactive })
 }

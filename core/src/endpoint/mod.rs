@@ -13,7 +13,7 @@ pub(crate) mod single;
 pub mod userinfo;
 
 pub use discovery::Discovery;
-pub use introspection::{Introspected, Introspection};
+pub use introspection::{Introspected, Introspection, Remembered};
 pub use jwks::Jwks;
 pub use revocation::Revocation;
 pub use userinfo::{Profile, UserInfo};

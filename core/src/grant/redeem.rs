@@ -8,15 +8,17 @@ use core::time::Duration;
 
 use super::Asked;
 use super::asked::IdTokenDemand;
+use crate::client::Lifetime;
 use crate::client::has_changed;
 use crate::endpoint::exchange::{Exchange, Plan};
 use crate::endpoint::jwks::Jwks;
 use crate::endpoint::nested::{self, BROKEN, Forwarded};
-use crate::error::{Endpoint, Error};
+use crate::error::{Endpoint, Error, Rule};
 use crate::http::Body;
 use crate::jose::{Binding, IdTokenRules, JwkSet, NonceRule, Requirement, VerifyError, judge_unverified, verify};
 use crate::machine::{Check, Context, Effect, Event, Finding, Machine, Observer, StateId, Step, Table, Turn};
 use crate::token::answer::{self, IdToken, Proof};
+use crate::token::refusal;
 use crate::token::{Note, Person, TokenSet};
 
 /// The state in which the token request is made.
@@ -107,6 +109,9 @@ pub(crate) fn parsed(asked: &Asked, response: &http::Response<Body>, cx: &Contex
         },
     };
     let mut tokens = answer::parse(response, &expectation, cx.now, Endpoint::Token)?;
+    if tolerance.lifetime == Lifetime::Required && tokens.expires_at().is_none() {
+        return Err(refusal::broken(response, Endpoint::Token, Rule::MemberMissing("expires_in")));
+    }
     if has_changed(response) {
         tokens.notes.push(Note::Hooked);
     }
