@@ -63,6 +63,22 @@ fn st_09_a_locked_keyring_is_told_and_nothing_is_written_elsewhere() {
     assert_eq!(keyring.items(), 0);
 }
 
+/// What the caller holds in memory goes on working: that is the token manager's part, and is the same for every store that fails.
+#[test]
+fn fl_29_a_keyring_that_dies_between_read_and_write_is_told_and_keeps_what_it_had() {
+    let keyring = keyring();
+    let old = record(1, "old");
+    keyring.store.save(write("default", Expected::Anything, 1, &old)).unwrap();
+    assert_eq!(keyring.store.load(&key("default")).unwrap().unwrap().bytes.expose(), &old);
+    keyring.fail("", Error::PlatformFailure("the service has left the bus".into()));
+    let expected = Expected::Version(grantflow_core::store::Version::from_u64(1));
+    let saved = keyring.store.save(write("default", expected, 2, &record(2, "new")));
+    assert_eq!(saved.map_err(|error| error.fault), Err(StoreFault::Unavailable));
+    // It is back: the old record stands whole, and the new one can be saved in its place.
+    assert_eq!(keyring.store.load(&key("default")).unwrap().unwrap().bytes.expose(), &old);
+    assert_eq!(keyring.store.save(write("default", expected, 2, &record(2, "new"))), Ok(Saved::Done));
+}
+
 #[test]
 fn st_10_a_long_record_is_cut_into_pieces_and_put_together() {
     let keyring = keyring();
