@@ -75,7 +75,12 @@ impl Reception {
         if text.len() > LINE_LIMIT {
             return Err(BadCallback::TooLarge);
         }
-        let url = Url::parse(text.trim()).map_err(|_| BadCallback::NotRedirectUri)?;
+        let text = text.trim();
+        // The URL Standard drops some of them, wherever they are.
+        if text.contains(char::is_control) {
+            return Err(BadCallback::NotRedirectUri);
+        }
+        let url = Url::parse(text).map_err(|_| BadCallback::NotRedirectUri)?;
         let expected = &self.0.redirect_uri;
         let same = url.scheme() == expected.scheme()
             && url.host() == expected.host()

@@ -328,6 +328,9 @@ fn lb_15_a_pasted_url_is_held_to_the_same_rules() {
         "http://evil.test/callback?code=c&state=s",
         "javascript:alert(1)",
         "http://127.0.0.1:4711/callback\u{0}x",
+        "\u{1}http://127.0.0.1:4711/callback?code=c&state=s",
+        "ht\ntp://127.0.0.1:4711/callback?code=c&state=s",
+        "http://127.0.0.1:4711/callback?code=c\t&state=s",
     ];
     for text in bad {
         assert_eq!(query().pasted(text).unwrap_err(), BadCallback::NotRedirectUri, "{text}");
