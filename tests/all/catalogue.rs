@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use grantflow_devserver::Fault;
+
 /// What stands in the last column of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
@@ -159,6 +161,66 @@ fn every_row_has_a_test_or_a_reason_and_every_id_of_a_test_is_known() {
     }
     println!("{:8} {:6} {:6} {:6} {:8}", "all", total[0], total[1], total[2], total[3]);
     assert!(faults.is_empty(), "\n{faults}");
+}
+
+/// The rows of a table of two columns, without its head.
+fn pairs(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    table.lines().skip(1).map(|line| line.split_once('\t').unwrap())
+}
+
+/// What a feature that does not exist yet will have in its code; for as long as it has not, rows may wait for it.
+#[test]
+fn what_rows_wait_for_does_not_exist_yet() {
+    let library = |path: &Path| {
+        let folders = ["core/src", "io-tokio/src", "io-blocking/src", "stores/src", "cli/src"];
+        folders.iter().any(|folder| path.starts_with(folder)) && !path.iter().any(|part| part == "tests")
+    };
+    let sources: Vec<_> = sources().into_iter().filter(|(path, _)| library(path)).collect();
+    let missing: BTreeMap<_, _> = pairs(include_str!("../catalogue/missing.tsv")).collect();
+    for (feature, sign) in &missing {
+        for (path, source) in &sources {
+            assert!(!source.contains(sign), "{feature} has come: {sign} is in {}; its rows need tests", path.display());
+        }
+    }
+    let modules = pairs(include_str!("../catalogue/modules.tsv"));
+    let waiting: BTreeSet<_> = rows()
+        .into_iter()
+        .filter_map(|row| if let Standing::Later(feature) = row.standing { Some(feature) } else { None })
+        .chain(modules.filter_map(|(_, standing)| standing.strip_prefix("later: ").map(str::to_owned)))
+        .collect();
+    assert_eq!(waiting, missing.keys().map(|feature| (*feature).to_owned()).collect(), "features in the two lists");
+}
+
+/// The client modules of the OpenID conformance suite, and faults beyond it: each is a fault that the development server
+/// has and whose outcome is known, a scenario, a test, or waits for a feature.
+#[test]
+fn every_module_of_the_conformance_suite_is_played_or_waits_for_its_feature() {
+    let faults: BTreeSet<_> =
+        include_str!("scenarios/adversary.tsv").lines().filter_map(|line| line.split('\t').next()).collect();
+    let scenarios = include_str!("scenarios/list.rs");
+    let tests: Vec<_> = sources().iter().flat_map(|(_, source)| tests_of(source)).collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (module, standing) in pairs(include_str!("../catalogue/modules.tsv")) {
+        let (kind, what) = standing.split_once(": ").unwrap();
+        let known = match kind {
+            "fault" => faults.contains(what) && what.parse::<Fault>().is_ok(),
+            "scenario" => scenarios.contains(&format!("name: \"{what}\"")),
+            "test" => tests.iter().any(|test| test.starts_with(what)),
+            "later" | "waived" => true,
+            _ => false,
+        };
+        assert!(known, "{module}: {standing}");
+        *counts.entry(kind).or_default() += 1;
+    }
+    for fault in Fault::ALL {
+        if let Some(module) = fault.conformance_module() {
+            let standing = pairs(include_str!("../catalogue/modules.tsv")).find(|(name, _)| *name == module);
+            assert_eq!(standing.map(|(_, standing)| standing), Some(&*format!("fault: {fault}")), "{module}");
+        }
+    }
+    for (kind, count) in counts {
+        println!("figure: adversary/{kind} = {count}");
+    }
 }
 
 /// Prints the rows that the environment asks for: `all`, a section, or those `without` a test.

@@ -22,7 +22,7 @@ fn asking(client: &Client) -> Run<ClientCredentials> {
     Run::new(ClientCredentials::new(client, "", &Extras::default()).unwrap())
 }
 
-fn bound_client() -> Client {
+pub fn bound_client() -> Client {
     builder(json!({})).secret(Secret::from("canary-client-secret")).proof_key(proof_key()).build().unwrap()
 }
 

@@ -1,6 +1,7 @@
 //! Logins that are kept: saved, printed fresh by any number of processes, listed, signed out.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -8,7 +9,7 @@ use grantflow_devserver::Consent;
 use serde_json::Value;
 
 use crate::home::{Home, requests};
-use crate::support::{Running, SECRET, assert_absent, honest, ran, run, secret_file, sent_back_to, server};
+use crate::support::{Running, SECRET, assert_absent, honest, parameter, ran, run, secret_file, sent_back_to, server};
 
 #[test]
 fn a_saved_login_gives_its_token_without_asking_anybody() {
@@ -322,6 +323,33 @@ fn a_login_that_fails_changes_nothing_that_is_saved() {
     home.log_in(&server, "work", "").failed(6);
     let after = [home.file("tokens.json"), home.file("tokens.profiles.json")].map(|path| fs::read(path).unwrap());
     assert_eq!(before, after);
+}
+
+/// A terminal that goes away: `SIGHUP`, or its input ends. Either way nothing that is saved changes.
+#[test]
+fn fl_49_a_login_whose_terminal_is_lost_ends_and_changes_nothing_that_is_saved() {
+    let (server, home) = (honest(), Home::new());
+    home.log_in(&server, "work", "");
+    let before = [home.file("tokens.json"), home.file("tokens.profiles.json")].map(|path| fs::read(path).unwrap());
+    let line = format!("login --issuer {} --save work --client-id demo-app --scope openid", server.issuer());
+
+    let mut running = Running::start(&mut home.command(&line));
+    let back = parameter(&running.address(), "redirect_uri").replace("%3A", ":").replace("%2F", "/");
+    let host = back.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    running.signal("HUP");
+    let lost = running.ended();
+    // Nobody catches the signal, so that `nohup` does what it is for.
+    assert_eq!((lost.code, lost.out.as_str()), (None, ""), "{lost:?}");
+    assert!(TcpStream::connect(host).is_err(), "the listener is gone");
+
+    let mut running = Running::start(&mut home.command(&format!("{line} --no-browser")));
+    running.address();
+    drop(running.child.stdin.take());
+    assert!(running.ended().code.is_some_and(|code| code != 0), "without input nothing can be pasted");
+
+    let after = [home.file("tokens.json"), home.file("tokens.profiles.json")].map(|path| fs::read(path).unwrap());
+    assert_eq!(before, after);
+    home.run("token work").printed();
 }
 
 #[cfg(target_os = "linux")]
