@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::*;
+use crate::client::HookFlaw;
 
 impl core::error::Error for Error {}
 
