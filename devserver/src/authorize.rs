@@ -232,6 +232,7 @@ pub(crate) fn grant(
         expires,
         used: false,
     };
+    cx.config.tell_secret("code", &text);
     cx.state.codes.insert(cx.now, key(&text), expires.plus(REMEMBERED), code);
     let note = format!("sent back a code for {} to {}", user, asked.client);
     Ok(asked.back.send(cx, &[("code", &text)]).with_note(note))

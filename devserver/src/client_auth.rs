@@ -35,6 +35,9 @@ fn authenticate<'a>(config: &'a Config, request: &Request, form: &Params) -> Res
         Credentials::Post { id, secret } => (id, secret, Some(ClientAuthentication::ClientSecretPost)),
         Credentials::Named { id } => (id, String::new(), None),
     };
+    if !secret.is_empty() {
+        config.tell_secret("client_secret", &secret);
+    }
     let client = config.client(&id).ok_or_else(|| Refusal::invalid_client("the client is unknown"))?;
     match (&client.secret, method) {
         (None, None) => Ok(client),

@@ -40,6 +40,9 @@ use crate::log::LogEntry;
 /// Is called with each request's log entry once the request has been served.
 pub type OnRequest = Arc<dyn Fn(&LogEntry) + Send + Sync>;
 
+/// Is called with the kind of a secret, by the name of its parameter, and with the secret.
+pub type OnSecret = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// The server's configuration. [`Config::default`] has one user and two clients:
 ///
 /// | kind | name | secret | may |
@@ -91,6 +94,9 @@ pub struct Config {
     /// Hears of each request.
     #[serde(skip)]
     pub on_request: Option<OnRequest>,
+    /// Hears of each secret that the server hands out or is shown.
+    #[serde(skip)]
+    pub on_secret: Option<OnSecret>,
 }
 
 /// What happens when an authorization request arrives.
@@ -250,6 +256,7 @@ impl Default for Config {
             users: vec![alice()],
             clock: system_clock(),
             on_request: None,
+            on_secret: None,
         }
     }
 }
@@ -335,6 +342,20 @@ impl Config {
     #[must_use]
     pub fn on_request(self, hear: OnRequest) -> Self {
         Self { on_request: Some(hear), ..self }
+    }
+
+    /// Hears of each secret that the server hands out or is shown: codes, tokens, verifiers, credentials, passwords. It is for
+    /// tests that look for them where they must not be, and must not call the server.
+    #[must_use]
+    pub fn on_secret(self, hear: OnSecret) -> Self {
+        Self { on_secret: Some(hear), ..self }
+    }
+
+    /// Tells of a secret whoever wants to hear of it.
+    pub(crate) fn tell_secret(&self, kind: &str, secret: &str) {
+        if let Some(hear) = &self.on_secret {
+            hear(kind, secret);
+        }
     }
 
     /// Says what is wrong with the configuration, if anything.

@@ -50,6 +50,8 @@ pub(crate) fn authorization(cx: &mut Context<'_>, request: &Request) -> Result<R
         polled: None,
         answer: DeviceAnswer::Awaited,
     };
+    cx.config.tell_secret("device_code", &code);
+    cx.config.tell_secret("user_code", &user_code);
     cx.state.devices.insert(cx.now, key(&code), expires.plus(REMEMBERED), device);
     let page = cx.site.url("/device");
     let members = object(json!({

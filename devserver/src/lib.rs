@@ -71,7 +71,7 @@ mod tests;
 pub use answer::Answer;
 pub use clock::{Clock, ManualClock, system_clock};
 pub use config::{
-    AccessTokenFormat, ClientAuthentication, ClientEntry, Config, ConfigError, Consent, GrantType, OnRequest,
+    AccessTokenFormat, ClientAuthentication, ClientEntry, Config, ConfigError, Consent, GrantType, OnRequest, OnSecret,
     RefreshRotation, UserEntry,
 };
 pub use faults::{Fault, UnknownFault};

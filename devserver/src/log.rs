@@ -44,6 +44,26 @@ const SHOWN: [&str; 24] = [
     "claims_locales",
 ];
 
+/// The parameters whose values are secrets.
+const SECRET: [&str; 11] = [
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "nonce",
+    "password",
+    "refresh_token",
+    "state",
+    "token",
+    "user_code",
+];
+
+/// The secrets among the parameters, with their names.
+pub(crate) fn secrets(params: &Params) -> impl Iterator<Item = (&str, &str)> {
+    params.iter().filter(|(name, _)| SECRET.contains(name))
+}
+
 /// One request and its answer.
 ///
 /// `Display` writes one line:

@@ -196,6 +196,7 @@ impl Shared {
     /// Serves a request that has been read, and logs it before the answer leaves.
     fn serve(&self, request: &Request) -> Reply {
         let now = (self.config.clock)();
+        self.tell_secrets(request);
         let mut state = self.state();
         let reply = match state.scripts.take(&request.path) {
             Some(reply) => reply,
@@ -226,6 +227,19 @@ impl Shared {
             hear(&entry);
         }
         reply
+    }
+
+    /// Tells of what a request shows that is secret.
+    fn tell_secrets(&self, request: &Request) {
+        for (name, value) in log::secrets(&request.query).chain(request.form.iter().flat_map(log::secrets)) {
+            self.config.tell_secret(name, value);
+        }
+        if let Some((_, credentials)) = request.header("authorization").and_then(|value| value.split_once(' ')) {
+            self.config.tell_secret("credentials", credentials);
+        }
+        if let Some(proof) = request.header("dpop") {
+            self.config.tell_secret("dpop", proof);
+        }
     }
 
     /// Whether the request means this server: a page of a name that was rebound to loopback does not.

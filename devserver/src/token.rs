@@ -221,6 +221,7 @@ fn issue(
     }));
     if user.is_some() && narrowed.has_scope("openid") {
         let token = id_token::id_token(cx, client, &narrowed, &access_token, occasion).map_err(trouble)?;
+        cx.config.tell_secret("id_token", &token);
         members.insert("id_token".to_owned(), token.into());
     }
     let renewed = occasion == Occasion::Login || cx.config.refresh_rotation == RefreshRotation::Rotate;
@@ -229,8 +230,10 @@ fn issue(
         let expires = cx.now.plus(seconds(cx.config.refresh_token_lifetime));
         let token = RefreshToken { grant: grant.clone(), issued: cx.now, expires, used: false };
         cx.state.refresh_tokens.insert(cx.now, key(&text), expires.plus(REMEMBERED), token);
+        cx.config.tell_secret("refresh_token", &text);
         members.insert("refresh_token".to_owned(), text.into());
     }
+    cx.config.tell_secret("access_token", &access_token);
     let token = AccessToken { grant: narrowed, issued: cx.now, expires, jti };
     cx.state.tokens.insert(cx.now, key(&access_token), expires, token);
     let reply = cx.state.switches.spoil(Place::Token, members);

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -245,4 +246,20 @@ fn fault_in_an_endpoints_place_leaves_the_state_alone() {
     server.set_fault_for(Fault::Token500, 1);
     assert_eq!(redeem(&server, &code).status, 500);
     assert_eq!(redeem(&server, &code).status, 200);
+}
+
+#[test]
+fn whoever_wants_to_hears_of_every_secret_that_is_handed_out_or_shown() {
+    let heard = Arc::new(Mutex::new(BTreeMap::new()));
+    let hearing = heard.clone();
+    let hear = move |kind: &str, secret: &str| drop(hearing.lock().unwrap().insert(kind.to_owned(), secret.to_owned()));
+    let (server, _) = started(Config::default().allowing("alice").on_secret(Arc::new(hear)));
+    let code = code(&server);
+    let tokens = redeem(&server, &code);
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard["code"], code);
+    assert_eq!(heard["code_verifier"], VERIFIER);
+    for name in ["access_token", "refresh_token", "id_token"] {
+        assert_eq!(heard[name], tokens.member(name), "{name}");
+    }
 }
