@@ -19,7 +19,7 @@ use crate::exit::Failure;
 use crate::profile::Profile;
 
 /// The environment variable that names the store, where `--store` does not.
-const VARIABLE: &str = "GRANTFLOW_STORE";
+pub(crate) const VARIABLE: &str = "GRANTFLOW_STORE";
 
 /// The second part of the keys of profiles.
 const PROFILES: &str = "profile";

@@ -11,7 +11,7 @@ use grantflow_core::loopback::{Host, Notice, Pages, Place, ResponseMode};
 use grantflow_core::machine::{Event, UserCode};
 use grantflow_core::token::{Scopes, TokenSet};
 use grantflow_core::{Error, Secret};
-use grantflow_tokio::{ConsolePerson, DevicePerson, Driver, LoopbackPerson, Notifier};
+use grantflow_tokio::{ConsolePerson, DevicePerson, Driver, LoopbackPerson, Notifier, SystemBrowser};
 use url::Url;
 
 use crate::args::LoginArgs;
@@ -19,7 +19,7 @@ use crate::exit::{Artefact, Failure};
 use crate::output::{self, Output};
 use crate::saved::Saving;
 use crate::trace::{Trace, say};
-use crate::{connect, run, secrets};
+use crate::{connect, kept, run, secrets};
 
 /// How a person comes back.
 enum Way {
@@ -95,7 +95,11 @@ async fn at_listener(args: &LoginArgs, driver: &Driver, client: &Client, place: 
             say("(With the browser on another machine, use --no-browser or --device.)");
         }
     });
-    let mut person = LoopbackPerson::bind(place, mode, pages).await?.with_notifier(notifier);
+    // A browser lives long and starts programs of its own: no variable that holds a secret is for it.
+    let browser = SystemBrowser::default().without_variable(kept::VARIABLE);
+    let browser = args.server.secret.client_secret_env.iter().fold(browser, SystemBrowser::without_variable);
+    let person = LoopbackPerson::bind(place, mode, pages).await?;
+    let mut person = person.with_browser(browser).with_notifier(notifier);
     let mut flow = AuthorizationCode::new(client, request(args, person.redirect_uri())?.response_mode(mode))?;
     Ok(driver.run(&mut flow, Event::Start, &mut person).await?)
 }

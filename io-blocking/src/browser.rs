@@ -1,5 +1,6 @@
 //! Opening a browser without waiting for it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::process::{Child, Command, Stdio};
 
@@ -43,6 +44,7 @@ pub struct SystemBrowser {
     launchers: fn(&Url) -> Vec<Launcher>,
     left: Vec<Launcher>,
     running: Option<Child>,
+    withheld: Vec<OsString>,
 }
 
 impl SystemBrowser {
@@ -52,13 +54,23 @@ impl SystemBrowser {
     }
 
     pub(crate) fn with_launchers(launchers: fn(&Url) -> Vec<Launcher>) -> Self {
-        Self { launchers, left: Vec::new(), running: None }
+        Self { launchers, left: Vec::new(), running: None, withheld: Vec::new() }
+    }
+
+    /// Withholds a variable of the environment from the browser: one that holds a secret.
+    #[must_use]
+    pub fn without_variable(mut self, name: impl Into<OsString>) -> Self {
+        self.withheld.push(name.into());
+        self
     }
 
     /// Starts the next launcher that can be started.
     fn start(&mut self) -> Opening {
         while let Some(launcher) = self.left.pop() {
             let mut command = Command::new(launcher.program);
+            for name in &self.withheld {
+                command.env_remove(name);
+            }
             command.args(launcher.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             // An interrupt at the terminal is meant for the login, not for the browser.
             #[cfg(unix)]

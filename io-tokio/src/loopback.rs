@@ -1,5 +1,6 @@
 //! A person with a browser on this machine.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -27,24 +28,38 @@ pub trait Browser: Send + Sync {
 }
 
 /// The desktop's browser: `xdg-open`, `open` or `rundll32`, started without a shell.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemBrowser;
+#[derive(Clone, Debug, Default)]
+pub struct SystemBrowser {
+    withheld: Vec<OsString>,
+}
+
+impl SystemBrowser {
+    /// Withholds a variable of the environment from the browser: one that holds a secret.
+    #[must_use]
+    pub fn without_variable(mut self, name: impl Into<OsString>) -> Self {
+        self.withheld.push(name.into());
+        self
+    }
+}
 
 impl Browser for SystemBrowser {
     fn open(&self, url: &Url) -> Pending<'static, bool> {
-        let launchers = launchers(url);
+        let (launchers, withheld) = (launchers(url), self.withheld.clone());
         let (tell, told) = oneshot::channel();
         // A thread of its own: a launcher may last as long as the browser, and a runtime that ends waits for its
         // blocking tasks.
         let started = std::thread::Builder::new().name("browser".into()).spawn(move || {
-            let _ = tell.send(launchers.iter().any(launch));
+            let _ = tell.send(launchers.iter().any(|launcher| launch(launcher, &withheld)));
         });
         Box::pin(async move { started.is_ok() && told.await.unwrap_or(false) })
     }
 }
 
-pub(crate) fn launch(launcher: &Launcher) -> bool {
+pub(crate) fn launch(launcher: &Launcher, withheld: &[OsString]) -> bool {
     let mut command = Command::new(launcher.program);
+    for name in withheld {
+        command.env_remove(name);
+    }
     command.args(&launcher.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // An interrupt at the terminal is meant for the login, not for the browser.
     #[cfg(unix)]
@@ -85,7 +100,7 @@ impl LoopbackPerson {
 
     /// Waits at `listener` and uses the system's browser.
     pub fn new(listener: RedirectListener) -> Self {
-        let browser: Arc<dyn Browser> = Arc::new(SystemBrowser);
+        let browser: Arc<dyn Browser> = Arc::new(SystemBrowser::default());
         Self { listener, browser: Some(browser), notifier: Notifier::default(), stage: Stage::Before }
     }
 

@@ -236,6 +236,24 @@ fn fl_39_a_launcher_that_fails_gives_way_to_the_next_and_then_to_the_address() {
 
 #[cfg(unix)]
 #[test]
+fn a_variable_that_holds_a_secret_is_withheld_from_the_browser() {
+    // Cargo sets this one for tests.
+    let seeing = |_: &Url| vec![program("sh", &["-c", "test -n \"$CARGO_PKG_NAME\""])];
+    let opened = |mut browser: SystemBrowser| {
+        let mut opening = crate::Browser::open(&mut browser, &Url::parse("https://as.example/").unwrap());
+        while opening == Opening::Trying {
+            thread::sleep(Duration::from_millis(1));
+            opening = crate::Browser::opening(&mut browser);
+        }
+        opening
+    };
+    assert_eq!(opened(SystemBrowser::with_launchers(seeing)), Opening::Opened);
+    let browser = SystemBrowser::with_launchers(seeing).without_variable("CARGO_PKG_NAME");
+    assert_eq!(opened(browser), Opening::Failed);
+}
+
+#[cfg(unix)]
+#[test]
 fn fl_39_a_launcher_that_hangs_blocks_nothing() {
     let hanging = |_: &Url| vec![program("sleep", &["5"])];
     assert!(has_url(&told_with(hanging, has_url, Duration::from_secs(3))));

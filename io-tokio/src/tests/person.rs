@@ -362,13 +362,22 @@ async fn a_console_login_ends_when_its_time_is_up() {
 fn fl_39_launchers_that_are_missing_or_fail_are_told_apart_from_those_that_work() {
     let run = |program, arguments: &[&str]| {
         let arguments = arguments.iter().map(|argument| String::from(*argument)).collect();
-        launch(&Launcher { program, arguments })
+        launch(&Launcher { program, arguments }, &[])
     };
     assert!(!run("/nonexistent/browser", &["https://as.example/"]));
     if cfg!(unix) {
         assert!(!run("false", &[]));
         assert!(run("true", &["https://as.example/"]));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_holds_a_secret_is_withheld_from_the_browser() {
+    // Cargo sets this one for tests.
+    let arguments = ["-c", "test -n \"$CARGO_PKG_NAME\""].map(String::from).to_vec();
+    let launcher = Launcher { program: "sh", arguments };
+    assert!(launch(&launcher, &[]) && !launch(&launcher, &["CARGO_PKG_NAME".into()]));
 }
 
 #[tokio::test]
