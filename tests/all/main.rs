@@ -25,6 +25,7 @@ mod replay;
 mod runners;
 mod scenarios;
 mod scripted;
+mod secrecy;
 mod secrets;
 mod splits;
 mod systems_a;

@@ -19,6 +19,8 @@ use grantflow_core::machine::{Check, Event, Machine, Observer, Transition};
 use grantflow_core::{Random, RandomUnavailable, Timestamp};
 use grantflow_devserver::{Config, DevServer, LogEntry, ManualClock};
 
+use crate::secrecy;
+
 pub use by_hand::ByHand;
 pub use drivers::{Blocking, Tokio};
 pub use traveller::{Back, Traveller, posted, unescaped};
@@ -60,10 +62,12 @@ pub struct World {
 
 impl World {
     pub fn new(config: Config, decision: Option<Decision>, patience: Option<Duration>) -> Self {
+        secrecy::begins("scenario");
         let time = ManualClock::at(BEGIN);
         let ears = Ears::default();
         let hearing = ears.clone();
         let config = config.with_clock(time.clock()).on_request(Arc::new(move |entry: &LogEntry| hearing.hear(entry)));
+        let config = config.on_secret(Arc::new(secrecy::keep));
         let server = Arc::new(DevServer::start(config).unwrap());
         let clock = Clock { time, server: server.clone(), waits: Arc::default(), decision };
         Self { server, clock, ears, patience }
@@ -124,7 +128,9 @@ struct Heard {
 impl Ears {
     /// Hears a line: text for people, or the `Debug` text of something.
     pub fn hear(&self, said: &impl ToString) {
-        self.0.lock().unwrap().said.push(said.to_string());
+        let said = said.to_string();
+        secrecy::hear(&said);
+        self.0.lock().unwrap().said.push(said);
     }
 
     pub fn hear_debug(&self, said: &impl Debug) {
@@ -133,6 +139,7 @@ impl Ears {
 
     /// Learns a secret of this kind.
     pub fn keep(&self, kind: &'static str, secret: &str) {
+        secrecy::keep(kind, secret);
         assert!(secret.len() >= 8, "{kind} is too short to be told from other text: {secret}");
         self.0.lock().unwrap().secrets.insert((kind, secret.to_owned()));
     }

@@ -154,19 +154,19 @@ fn a_09_the_clients_own_tokens_are_asked_for_in_a_form_without_a_secret_in_the_t
 fn a_11_a_13_a_50_a_clients_own_token_is_kept_used_and_replaced_but_only_by_a_usable_one() {
     both(|rig| {
         // Nothing stored.
-        assert_eq!(text(&rig.own().credential().unwrap()), "a1");
+        assert_eq!(text(&rig.own().credential().unwrap()), "canary-a1");
         assert_eq!(rig.happened(), "load claim load token save");
-        assert!(rig.shelf.kept("own").unwrap().contains("a1"));
+        assert!(rig.shelf.kept("own").unwrap().contains("canary-a1"));
         // Stored and valid: another program uses it.
         let kept = rig.own();
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.happened(), "load");
         // Stored and stale.
         rig.time.pass(3600);
-        assert_eq!(text(&kept.credential().unwrap()), "a2");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a2");
         assert!(rig.happened().ends_with("token save"));
         let stored = rig.shelf.kept("own").unwrap();
-        assert!(stored.contains("a2") && !stored.contains("a1"));
+        assert!(stored.contains("canary-a2") && !stored.contains("canary-a1"));
         // What comes is of no use: nothing is saved.
         rig.time.pass(3600);
         rig.authority.next([Turn::Answer(200, r#"{"token_type":"Bearer","expires_in":60}"#.to_owned())]);
@@ -185,11 +185,11 @@ fn a_15_a_session_refreshes_first_and_only_a_refusal_needs_a_person() {
         assert_eq!(rig.happened(), "load");
         // The person has logged in: saved at once, used without a request.
         kept.adopt(rig::tokens()).unwrap();
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         assert!(rig.happened().ends_with("save"));
         // Stale: one refresh.
         rig.time.pass(3600);
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.happened(), "claim load refresh save");
         // The refresh is refused: a person is needed, and the next login goes on.
         rig.time.pass(3600);
@@ -198,7 +198,7 @@ fn a_15_a_session_refreshes_first_and_only_a_refusal_needs_a_person() {
         assert!(rig.happened().starts_with("claim load refresh"));
         rig.time.set(rig::BEGIN);
         kept.adopt(rig::tokens()).unwrap();
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
     });
 }
 
@@ -370,7 +370,7 @@ fn a_41_a_template_is_sent_once_and_whoever_judges_reads_the_answer() {
     let tester = Tester::new().live(template, Arc::new(knows)).unwrap();
     let Verdict::Unproven(request) = tester.judge(Some(&rig::tokens()), rig::BEGIN) else { panic!("no request") };
     assert_eq!(request.uri(), "https://api.example/me");
-    assert_eq!(request.headers()["authorization"], "Bearer a0");
+    assert_eq!(request.headers()["authorization"], "Bearer canary-a0");
     let answer = |body: &str| http::Response::new(Body::new(body.as_bytes().to_vec()));
     assert!(tester.accepts(&answer("it is you")));
     assert!(!tester.accepts(&answer("who is it")));
@@ -400,7 +400,7 @@ fn a_48_damage_is_told_and_stays_until_there_is_a_new_token() {
             assert_eq!(error.fault, StoreFault::Corrupt);
             assert_eq!(rig.shelf.kept("me").as_deref(), Some(damage), "the damage is not overwritten");
             kept.adopt(rig::tokens()).unwrap();
-            assert!(rig.shelf.kept("me").unwrap().contains("a0"));
+            assert!(rig.shelf.kept("me").unwrap().contains("canary-a0"));
         });
     }
     both(|rig| {

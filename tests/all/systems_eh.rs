@@ -172,7 +172,7 @@ fn h_02_without_a_store_nothing_is_stored() {
         };
         let first = kept();
         first.adopt(rig::tokens()).unwrap();
-        assert_eq!(text(&first.credential().unwrap()), "a0");
+        assert_eq!(text(&first.credential().unwrap()), "canary-a0");
         assert!(matches!(kept().credential().unwrap_err(), Error::LoginNeeded(_)));
         assert_eq!(rig.happened(), "");
     });
@@ -190,7 +190,7 @@ fn h_07_two_authorizers_share_one_transport_that_the_caller_gives() {
         rig.time.pass(3600);
         let first = text(&session.credential().unwrap()).to_owned();
         let second = text(&own.credential().unwrap()).to_owned();
-        assert_eq!((first.as_str(), second.as_str()), ("a1", "a2"), "one server has answered both");
+        assert_eq!((first.as_str(), second.as_str()), ("canary-a1", "canary-a2"), "one server has answered both");
         assert_eq!(rig.authority.asked(), 2);
     });
 }
@@ -200,11 +200,11 @@ fn h_11_a_refresh_gives_the_whole_token_to_whoever_keeps_it_and_returns_it() {
     both(|rig| {
         let kept = rig.logged_in();
         rig.time.pass(10);
-        assert_eq!(text(&kept.renew().unwrap()), "a1");
+        assert_eq!(text(&kept.renew().unwrap()), "canary-a1");
         assert_eq!(rig.happened(), "claim load refresh save");
-        assert_eq!(rig.authority.sent(), ["grant_type=refresh_token&refresh_token=r0&client_id=client"]);
+        assert_eq!(rig.authority.sent(), ["grant_type=refresh_token&refresh_token=canary-r0&client_id=client"]);
         let record = rig.shelf.kept("me").unwrap();
-        for member in [r#""access_token""#, "a1", r#""refresh_token""#, "r1", r#""expires_at""#] {
+        for member in [r#""access_token""#, "canary-a1", r#""refresh_token""#, "canary-r1", r#""expires_at""#] {
             assert!(record.contains(member), "{member}: {record}");
         }
     });

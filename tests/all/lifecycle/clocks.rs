@@ -18,11 +18,11 @@ fn fl_30_a_clock_that_goes_back_makes_one_renewal_and_no_storm() {
                 kept.credential().unwrap();
                 kept.settled();
             }
-            assert_eq!(text(&kept.credential().unwrap()), "a1");
+            assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
             assert_eq!(rig.authority.asked(), 1, "{back} s back");
             // It lives as long as it says, not as long as the old clock had it.
             rig.time.pass(3600);
-            assert_eq!(text(&kept.credential().unwrap()), "a2");
+            assert_eq!(text(&kept.credential().unwrap()), "canary-a2");
         });
     }
 }
@@ -44,7 +44,7 @@ fn fl_31_fl_32_a_clock_that_leaps_makes_one_renewal() {
                 kept.credential().unwrap();
                 kept.settled();
             }
-            assert_eq!(text(&kept.credential().unwrap()), "a1", "{leap:?}");
+            assert_eq!(text(&kept.credential().unwrap()), "canary-a1", "{leap:?}");
             assert_eq!(rig.authority.asked(), 1, "{leap:?}");
         });
     }
@@ -75,8 +75,8 @@ fn fl_32_a_renewal_that_sleeps_through_the_night_is_made_once() {
         let time = rig.time.clone();
         rig.authority.next([super::rig::Turn::After(Box::new(move || time.pass(8 * 3600)))]);
         // What comes counts from when it comes.
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.authority.asked(), 1);
     });
 }

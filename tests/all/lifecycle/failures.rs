@@ -33,7 +33,7 @@ fn rf_04_fl_13_a_true_refusal_ends_the_session_with_one_request_and_keeps_the_re
         assert_eq!(rig.authority.asked(), 2);
         // A login ends it.
         kept.adopt(tokens()).unwrap();
-        assert_eq!(text(&kept.current().unwrap()), "a0");
+        assert_eq!(text(&kept.current().unwrap()), "canary-a0");
     });
 }
 
@@ -57,14 +57,14 @@ fn rf_05_fl_01_fl_02_fl_04_fl_10_passing_trouble_takes_no_token_away() {
             rig.time.pass(3590);
             rig.authority.next([trouble()]);
             for _ in 0..10 {
-                assert_eq!(text(&kept.credential().unwrap()), "a0");
+                assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
                 kept.settled();
                 assert_eq!(rig.authority.asked(), 1, "it rests");
             }
-            assert!(rig.shelf.kept("me").unwrap().contains("r0"));
+            assert!(rig.shelf.kept("me").unwrap().contains("canary-r0"));
             // The next attempt after the rest ends it.
             rig.time.pass(400);
-            assert_eq!(text(&kept.credential().unwrap()), "a1");
+            assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         });
     }
 }
@@ -74,9 +74,9 @@ fn rf_06_x_06_l_44_h_10_what_was_rotated_is_saved_before_anybody_gets_it() {
     both(|rig| {
         let kept = rig.logged_in();
         rig.time.pass(3600);
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.happened(), "claim load refresh save");
-        assert!(rig.shelf.kept("me").unwrap().contains("r1"));
+        assert!(rig.shelf.kept("me").unwrap().contains("canary-r1"));
         // With a store that fails, the caller gets the fact beside the token; nothing is refreshed again, it is saved again.
         rig.time.pass(3600);
         rig.shelf.breaks(&["save"]);
@@ -88,7 +88,7 @@ fn rf_06_x_06_l_44_h_10_what_was_rotated_is_saved_before_anybody_gets_it() {
         kept.settled();
         assert_eq!(rig.happened(), "save");
         assert!(kept.credential().unwrap().unsaved().is_none());
-        assert!(rig.shelf.kept("me").unwrap().contains("r2"));
+        assert!(rig.shelf.kept("me").unwrap().contains("canary-r2"));
     });
 }
 
@@ -103,7 +103,7 @@ fn l_44_h_10_whoever_wants_it_gets_nothing_that_is_not_saved() {
         assert_eq!(rig.authority.asked(), 1);
         rig.shelf.breaks(&[]);
         rig.time.pass(2);
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.authority.asked(), 1, "saved again, not refreshed again");
     });
 }
@@ -114,19 +114,19 @@ fn fl_48_a_store_that_breaks_takes_no_token_in_memory_away() {
         let kept = rig.logged_in();
         rig.shelf.breaks(&["load", "claim", "save", "delete"]);
         for _ in 0..100 {
-            assert_eq!(text(&kept.credential().unwrap()), "a0");
+            assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         }
         // Due, but not to be renewed without a claim; served on.
         rig.time.pass(3590);
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         kept.settled();
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         assert_eq!(rig.authority.asked(), 0);
         rig.time.pass(10);
         assert!(matches!(kept.credential(), Err(Error::Store(_))));
         rig.shelf.breaks(&[]);
         rig.time.pass(400);
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
     });
 }
 
@@ -136,7 +136,7 @@ fn a_store_that_panics_is_a_store_that_fails() {
         let kept = rig.logged_in();
         rig.time.pass(3600);
         rig.shelf.panics(&["save"]);
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert!(kept.credential().unwrap().unsaved().is_some());
         rig.shelf.panics(&["claim", "load"]);
         rig.time.pass(3600);
@@ -155,7 +155,7 @@ fn a_client_that_panics_loses_no_token_that_is_held() {
         let kept = rig.logged_in();
         rig.shelf.breaks(&["save"]);
         rig.time.pass(3600);
-        // Only memory has `r1`.
+        // Only memory has `canary-r1`.
         assert!(kept.credential().unwrap().unsaved().is_some());
         rig.shelf.breaks(&["save", "claim"]);
         rig.time.pass(3600);
@@ -179,7 +179,7 @@ fn l_45_a_16_a_refresh_sends_exactly_this() {
         let kept = rig.logged_in();
         rig.time.pass(3600);
         kept.credential().unwrap();
-        assert_eq!(rig.authority.sent(), ["grant_type=refresh_token&refresh_token=r0&client_id=client"]);
+        assert_eq!(rig.authority.sent(), ["grant_type=refresh_token&refresh_token=canary-r0&client_id=client"]);
     });
 }
 
@@ -214,7 +214,7 @@ fn rf_16_two_profiles_share_nothing() {
         me.sign_out().unwrap();
         other.adopt(tokens()).unwrap();
         assert!(matches!(me.credential(), Err(Error::LoginNeeded(_))));
-        assert_eq!(text(&other.credential().unwrap()), "a0");
+        assert_eq!(text(&other.credential().unwrap()), "canary-a0");
         assert!(rig.shelf.kept("me").is_none() && rig.shelf.kept("other").is_some());
     });
 }
@@ -233,7 +233,7 @@ fn x_10_a_14_nobody_is_sent_to_a_login() {
 /// A server on loopback that rotates at the first request and breaks its answer off after so many bytes; to whoever asks
 /// again it says the same, whole.
 fn breaking(at: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
-    let body = r#"{"access_token":"a1","token_type":"Bearer","expires_in":3600,"refresh_token":"r1"}"#;
+    let body = r#"{"access_token":"canary-a1","token_type":"Bearer","expires_in":3600,"refresh_token":"canary-r1"}"#;
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
@@ -289,8 +289,10 @@ fn fl_05_fl_06_fl_09_an_answer_that_breaks_off_anywhere_loses_no_token() {
                 Ok(_) => serving.join().unwrap(),
                 Err(error) => panic!("{which:?}, broken off after {at}: {error}"),
             };
-            assert_eq!(text(&answer.unwrap()), "a1", "{which:?} {at}");
-            assert!(seen.iter().all(|form| form == "grant_type=refresh_token&refresh_token=r0&client_id=client"));
+            assert_eq!(text(&answer.unwrap()), "canary-a1", "{which:?} {at}");
+            assert!(
+                seen.iter().all(|form| form == "grant_type=refresh_token&refresh_token=canary-r0&client_id=client")
+            );
             match seen.len() {
                 1 => whole += 1,
                 2 => repeated += 1,
@@ -324,9 +326,9 @@ fn x_01_a_time_that_no_answer_names_is_no_end() {
         rig.authority.lifetime(None);
         let kept = rig.logged_in();
         rig.time.pass(3600);
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         rig.time.set(Timestamp::from_secs(4_000_000_000));
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.authority.asked(), 1);
     });
 }

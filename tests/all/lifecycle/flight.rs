@@ -18,7 +18,7 @@ fn crowd(rig: &Rig, callers: usize) {
     rig.authority.next([Turn::After(when(&arrived, callers))]);
     let answers = kept.many(callers, Want::Credential, &arrived);
     assert_eq!(answers.len(), callers);
-    assert!(answers.iter().all(|answer| text(answer.as_ref().unwrap()) == "a1"));
+    assert!(answers.iter().all(|answer| text(answer.as_ref().unwrap()) == "canary-a1"));
     assert_eq!(rig.happened(), "claim load refresh save", "{:?}", rig.which);
     assert_eq!(rig.authority.asked(), 1);
 }
@@ -46,11 +46,11 @@ fn rf_09_nobody_waits_while_the_old_token_still_works() {
         let door = Door::default();
         rig.authority.next([door.turn()]);
         for _ in 0..100 {
-            assert_eq!(text(&kept.credential().unwrap()), "a0");
+            assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         }
         door.open();
         kept.settled();
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.authority.asked(), 1);
     });
 }
@@ -81,7 +81,7 @@ fn rf_10_a_failed_renewal_is_everybodys_answer_and_the_next_round_begins_anew() 
             assert_eq!(rig.authority.asked(), round + 1);
             rig.time.pass(400);
         }
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
     });
     println!("figure: lifecycle/requests_a_failed_round = 1");
 }
@@ -94,15 +94,15 @@ fn a_hundred_late_refusals_of_one_token_make_one_renewal() {
         let arrived = Arc::default();
         rig.authority.next([Turn::After(when(&arrived, 100))]);
         let answers = kept.many(100, Want::Other(refused), &arrived);
-        assert!(answers.iter().all(|answer| text(answer.as_ref().unwrap()) == "a1"));
+        assert!(answers.iter().all(|answer| text(answer.as_ref().unwrap()) == "canary-a1"));
         // The last of them come when all is over.
         for _ in 0..10 {
-            assert_eq!(text(&kept.invalidate(refused).unwrap()), "a1");
+            assert_eq!(text(&kept.invalidate(refused).unwrap()), "canary-a1");
         }
         assert_eq!(rig.authority.asked(), 1);
         // A server that refuses the new one too is not believed at once.
         let second = kept.credential().unwrap().id();
-        assert_eq!(text(&kept.invalidate(second).unwrap()), "a1");
+        assert_eq!(text(&kept.invalidate(second).unwrap()), "canary-a1");
         assert_eq!(rig.authority.asked(), 1);
     });
     println!("figure: lifecycle/refreshes_after_100_late_401 = 1");
@@ -116,7 +116,7 @@ fn rf_08_a_lifetime_of_nothing_makes_no_storm() {
             let kept = rig.logged_in();
             rig.time.pass(3600);
             for _ in 0..200 {
-                assert_eq!(text(&kept.credential().unwrap()), "a1");
+                assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
                 kept.settled();
             }
             assert_eq!(rig.authority.asked(), 1, "a life of {lifetime} s, {:?}", rig.which);
@@ -149,12 +149,12 @@ fn fl_33_a_leader_that_panics_takes_nobody_along() {
         assert!(lost > 0);
         for answer in &answers {
             match answer {
-                Ok(credential) => assert_eq!(text(credential), "a1"),
+                Ok(credential) => assert_eq!(text(credential), "canary-a1"),
                 Err(error) => assert_eq!(error, &Error::Provider(ProviderError::Interrupted)),
             }
         }
-        assert_eq!(text(&kept.credential().unwrap()), "a1", "{:?}", rig.which);
-        assert_eq!(rig.authority.current(), "r1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1", "{:?}", rig.which);
+        assert_eq!(rig.authority.current(), "canary-r1");
     });
 }
 
@@ -182,7 +182,7 @@ fn fl_33_a_runtime_that_is_shut_down_loses_no_token() {
     assert!(rig.block_on(leading).is_err());
     // The server had not acted yet: nothing is lost.
     door.open();
-    while rig.authority.current() == "r0" {
+    while rig.authority.current() == "canary-r0" {
         std::thread::yield_now();
     }
     // It has acted now, and the answer went nowhere: a crash at the worst moment, and the server says so.
@@ -208,7 +208,7 @@ fn fl_35_fl_33_a_caller_that_gives_up_anywhere_cancels_nothing() {
                     door.open();
                 }
                 if let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    assert_eq!(text(&answer.unwrap()), "a1");
+                    assert_eq!(text(&answer.unwrap()), "canary-a1");
                     break;
                 }
                 tokio::task::yield_now().await;
@@ -219,9 +219,9 @@ fn fl_35_fl_33_a_caller_that_gives_up_anywhere_cancels_nothing() {
         if polls > 0 {
             // Whoever began it is gone; the renewal is not.
             let record = rig.shelf.kept("me").unwrap();
-            assert!(record.contains("r1"), "dropped after {polls} polls: {record}");
+            assert!(record.contains("canary-r1"), "dropped after {polls} polls: {record}");
         }
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.authority.asked(), 1, "dropped after {polls} polls");
     }
     println!("figure: lifecycle/caller_drop_points = {POINTS}");
@@ -233,14 +233,14 @@ fn a_renewal_ahead_of_time_and_its_watchers() {
         let kept = rig.logged_in();
         let mut changes = kept.changes();
         rig.time.pass(10);
-        assert_eq!(text(&kept.renew().unwrap()), "a1");
+        assert_eq!(text(&kept.renew().unwrap()), "canary-a1");
         assert_eq!(changes(), [Change::Renewed]);
         // A moment later is too soon.
-        assert_eq!(text(&kept.renew().unwrap()), "a1");
+        assert_eq!(text(&kept.renew().unwrap()), "canary-a1");
         rig.time.pass(10);
         rig.authority.next([Turn::Answer(503, String::new())]);
         assert!(kept.renew().is_err());
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert!(matches!(changes()[..], [Change::Trouble(_)]));
         rig.shelf.breaks(&["save"]);
         rig.time.pass(100);
@@ -252,7 +252,7 @@ fn a_renewal_ahead_of_time_and_its_watchers() {
         kept.settled();
         assert!(kept.credential().unwrap().unsaved().is_none());
         assert_eq!(changes(), [Change::Saved]);
-        assert!(rig.shelf.kept("me").unwrap().contains("r2"));
+        assert!(rig.shelf.kept("me").unwrap().contains("canary-r2"));
         let left = kept.sign_out().unwrap();
         assert_eq!((left.revoked, left.erased), (Some(Ok(())), Ok(())));
         assert_eq!(changes(), [Change::SignedOut]);

@@ -19,6 +19,8 @@ use grantflow_core::{Secret, Timestamp};
 use grantflow_tokio::Pending;
 use tokio::runtime::Runtime;
 
+use crate::secrecy;
+
 /// When every story begins.
 pub const BEGIN: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -110,7 +112,7 @@ impl Authority {
     pub fn new(events: &Events) -> Self {
         let desk = Desk {
             issued: 0,
-            current: "r0".to_owned(),
+            current: "canary-r0".to_owned(),
             ended: false,
             rotates: true,
             lifetime: Some(3600),
@@ -210,13 +212,15 @@ impl Authority {
                 return response(400, r#"{"error":"invalid_grant","error_description":"used before"}"#.to_owned());
             }
             if desk.rotates {
-                desk.current = format!("r{}", desk.issued + 1);
+                desk.current = format!("canary-r{}", desk.issued + 1);
                 refresh = format!(r#","refresh_token":"{}""#, desk.current);
             }
         }
         desk.issued += 1;
+        secrecy::keep("access token", &format!("canary-a{}", desk.issued));
+        secrecy::keep("refresh token", &desk.current);
         let life = desk.lifetime.map(|life| format!(r#","expires_in":{life}"#)).unwrap_or_default();
-        response(200, format!(r#"{{"access_token":"a{}","token_type":"Bearer"{life}{refresh}}}"#, desk.issued))
+        response(200, format!(r#"{{"access_token":"canary-a{}","token_type":"Bearer"{life}{refresh}}}"#, desk.issued))
     }
 }
 
@@ -267,6 +271,7 @@ impl Shelf {
 
     fn told(&self, call: &'static str) -> Result<(), StoreError> {
         self.events.lock().unwrap().push(call.to_owned());
+        secrecy::hear_debug(&self.inner);
         assert!(!self.panics.lock().unwrap().contains(call), "the store of a test panics");
         match self.broken.lock().unwrap().contains(call) {
             true => Err(StoreError::new(StoreFault::Unavailable, "out of reach")),
@@ -314,7 +319,7 @@ pub fn key(profile: &str) -> StoreKey {
     StoreKey::new(&public(), profile).unwrap()
 }
 
-/// Tokens of a login: `a0` and `r0`, good for an hour.
+/// Tokens of a login: `canary-a0` and `canary-r0`, good for an hour.
 pub fn tokens() -> TokenSet {
     lasting(3600)
 }
@@ -322,7 +327,7 @@ pub fn tokens() -> TokenSet {
 pub fn lasting(seconds: u64) -> TokenSet {
     let (from, to) = (BEGIN.as_secs(), BEGIN.as_secs() + seconds);
     let record = format!(
-        r#"{{"access_token":"a0","token_type":"Bearer","refresh_token":"r0","granted_at":{from},"expires_at":{to}}}"#
+        r#"{{"access_token":"canary-a0","token_type":"Bearer","refresh_token":"canary-r0","granted_at":{from},"expires_at":{to}}}"#
     );
     TokenSet::from_record(record.as_bytes(), BEGIN).unwrap()
 }
@@ -342,24 +347,41 @@ pub enum Kept {
 
 macro_rules! forwarded {
     ($(fn $name:ident($($argument:ident: $kind:ty),*) -> $output:ty;)*) => {
-        $(pub fn $name(&self $(, $argument: $kind)*) -> $output {
-            match self {
+        $(pub fn $name(&self $(, $argument: $kind)*) -> Result<$output, Error> {
+            self.heard();
+            let outcome = match self {
                 Kept::Tokio(runtime, handle) => runtime.block_on(handle.$name($($argument),*)),
                 Kept::Blocking(handle) => handle.$name($($argument),*),
-            }
+            };
+            self.heard();
+            secrecy::outcome(outcome)
         })*
     };
 }
 
 impl Kept {
     forwarded! {
-        fn credential() -> Result<Credential, Error>;
-        fn invalidate(refused: TokenId) -> Result<Credential, Error>;
-        fn renew() -> Result<Credential, Error>;
-        fn reload() -> Result<Credential, Error>;
-        fn adopt(tokens: TokenSet) -> Result<Credential, Error>;
-        fn sign_out() -> Result<SignedOut, Error>;
-        fn settled() -> ();
+        fn credential() -> Credential;
+        fn invalidate(refused: TokenId) -> Credential;
+        fn renew() -> Credential;
+        fn reload() -> Credential;
+        fn adopt(tokens: TokenSet) -> Credential;
+        fn sign_out() -> SignedOut;
+    }
+
+    pub fn settled(&self) {
+        match self {
+            Kept::Tokio(runtime, handle) => runtime.block_on(handle.settled()),
+            Kept::Blocking(handle) => handle.settled(),
+        }
+    }
+
+    /// Lets the handle be heard, as one who debugs sees it.
+    fn heard(&self) {
+        match self {
+            Kept::Tokio(_, handle) => secrecy::hear_debug(handle),
+            Kept::Blocking(handle) => secrecy::hear_debug(handle),
+        }
     }
 
     pub fn clone(&self) -> Self {
@@ -388,18 +410,18 @@ impl Kept {
         match self {
             Kept::Tokio(_, handle) => {
                 let mut changes = handle.subscribe();
-                Box::new(move || std::iter::from_fn(|| changes.try_next()).collect())
+                Box::new(move || std::iter::from_fn(|| changes.try_next()).inspect(secrecy::hear_debug).collect())
             }
             Kept::Blocking(handle) => {
                 let mut changes = handle.subscribe();
-                Box::new(move || std::iter::from_fn(|| changes.try_next()).collect())
+                Box::new(move || std::iter::from_fn(|| changes.try_next()).inspect(secrecy::hear_debug).collect())
             }
         }
     }
 
     /// So many callers at once. `arrived` counts them as they come.
     pub fn many(&self, callers: usize, want: Want, arrived: &Arc<AtomicUsize>) -> Vec<Result<Credential, Error>> {
-        match self {
+        let answers = match self {
             Kept::Tokio(runtime, handle) => runtime.block_on(async {
                 let one = || {
                     let (handle, arrived) = (handle.clone(), arrived.clone());
@@ -431,9 +453,11 @@ impl Kept {
                     std::thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, work).unwrap()
                 };
                 let all: Vec<_> = (0..callers).map(|_| one()).collect();
-                all.into_iter().map(|each| each.join().unwrap()).collect()
+                all.into_iter().map(|each| each.join().unwrap()).collect::<Vec<_>>()
             }),
-        }
+        };
+        self.heard();
+        answers.into_iter().map(secrecy::outcome).collect()
     }
 }
 
@@ -458,6 +482,7 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(which: Which) -> Self {
+        secrecy::begins("story");
         let events = Events::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         Self {
@@ -501,7 +526,7 @@ impl Rig {
         self.handle(settings(&public(), profile))
     }
 
-    /// A session of a login that has just been: `a0` and `r0`, good for an hour. Nothing is told of its beginning.
+    /// A session of a login that has just been: `canary-a0` and `canary-r0`, good for an hour. Nothing is told of its beginning.
     pub fn logged_in(&self) -> Kept {
         let kept = self.session("me");
         kept.adopt(tokens()).unwrap();

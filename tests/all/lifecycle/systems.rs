@@ -286,8 +286,8 @@ fn a_01_h_05_e_13_one_interface_for_every_kind_of_credential() {
         assert_eq!(headers(&basic), "authorization: Basic dTo=");
         assert_eq!(headers(&alone), "x-api-key: k3y");
         assert_eq!(headers(&bare), "authorization: b4re, x-api-key: k3y");
-        assert_eq!(headers(&session), "authorization: Bearer a0");
-        assert_eq!(headers(&own), "authorization: Bearer a1");
+        assert_eq!(headers(&session), "authorization: Bearer canary-a0");
+        assert_eq!(headers(&own), "authorization: Bearer canary-a1");
         assert_eq!(basic.access_token().unwrap_err(), Error::Config(ConfigError::Missing("access token")));
         assert!(bare.access_token().unwrap().matches("b4re"));
         assert_eq!(session.client_id().as_deref(), Some("client"));
@@ -349,11 +349,11 @@ fn x_01_e_02_h_17_a_token_is_due_a_skew_before_its_end_and_equality_is_due() {
 fn e_16_e_17_a_10_the_clients_own_tokens_are_asked_for_again_and_never_refreshed() {
     both(|rig| {
         let kept = rig.own();
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
         assert_eq!(rig.happened(), "load claim load token save");
         rig.time.pass(3600);
-        assert_eq!(text(&kept.credential().unwrap()), "a2");
-        assert_eq!(text(&kept.invalidate(kept.current().unwrap().id()).unwrap()), "a3");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a2");
+        assert_eq!(text(&kept.invalidate(kept.current().unwrap().id()).unwrap()), "canary-a3");
         assert!(rig.authority.sent().iter().all(|form| form == "grant_type=client_credentials"));
         assert!(rig.authority.headers().iter().all(|header| header.starts_with("Basic ")));
     });
@@ -426,7 +426,7 @@ fn h_14_h_15_h_27_somebody_else_renews_and_no_client_is_needed() {
         let kept = delegated(rig, &cloud);
         // From a token that came ready-made.
         kept.adopt(tokens()).unwrap();
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         for round in 1..=2 {
             rig.time.pass(3600);
             let arrived = Arc::default();
@@ -434,7 +434,7 @@ fn h_14_h_15_h_27_somebody_else_renews_and_no_client_is_needed() {
             assert!(answers.iter().all(|answer| text(answer.as_ref().unwrap()) == format!("cloud-{round}")));
         }
         // The answers had no refresh token: the old one lived on.
-        assert_eq!(*cloud.0.lock().unwrap(), [Some("r0".to_owned()), Some("r0".to_owned())]);
+        assert_eq!(*cloud.0.lock().unwrap(), [Some("canary-r0".to_owned()), Some("canary-r0".to_owned())]);
         assert_eq!(rig.authority.asked(), 0, "the server has seen nothing");
         // Without a token to begin with, the cloud gives the first one too.
         let cloud = Cloud::default();
@@ -481,10 +481,10 @@ fn a_17_x_02_l_46_a_refresh_token_that_is_not_replaced_is_kept_and_stored() {
         let kept = rig.logged_in();
         for round in 1..=3 {
             rig.time.pass(3600);
-            assert_eq!(text(&kept.credential().unwrap()), format!("a{round}"));
-            assert!(rig.shelf.kept("me").unwrap().contains("r0"));
+            assert_eq!(text(&kept.credential().unwrap()), format!("canary-a{round}"));
+            assert!(rig.shelf.kept("me").unwrap().contains("canary-r0"));
         }
-        assert_eq!(text(&rig.session("me").credential().unwrap()), "a3");
+        assert_eq!(text(&rig.session("me").credential().unwrap()), "canary-a3");
     });
 }
 
@@ -496,7 +496,7 @@ fn a_18_l_18_a_failed_refresh_changes_neither_memory_nor_store() {
         rig.authority.next([Turn::refused("invalid_request")]);
         rig.time.pass(10);
         assert!(kept.renew().is_err());
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         assert_eq!(rig.shelf.kept("me"), before);
     });
 }
@@ -548,7 +548,7 @@ fn h_08_a_machine_that_asks_for_a_credential_is_given_one() {
         };
         // The last is asked first.
         let seen = run(Asking(vec![asks(Some(id)), asks(Some(id)), asks(None)], Vec::new()));
-        assert_eq!(seen, ["a0", "a1", "a1"]);
+        assert_eq!(seen, ["canary-a0", "canary-a1", "canary-a1"]);
         kept.sign_out().unwrap();
         assert_eq!(run(Asking(vec![asks(None)], Vec::new())), ["a login is needed: nobody is logged in"]);
     });

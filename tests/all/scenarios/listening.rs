@@ -48,6 +48,8 @@ fn pages() -> Pages {
 fn browse(world: &World, mode: ResponseMode, authorize: &Url, mut redirect_uri: Url) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut see = |visit: Visit| {
+        world.ears.hear(&visit.text);
+        world.ears.hear_debug(&visit.location);
         let requests = world.server.log().iter().map(short).collect::<Vec<_>>().join(" ");
         seen.push(Seen { status: visit.status, text: world.masked(&words(&visit.text)), requests });
     };
