@@ -15,5 +15,6 @@ mod pictures;
 mod process;
 mod saved;
 mod saved_use;
+mod secrecy;
 mod support;
 mod token;
