@@ -91,6 +91,7 @@ fn dv_02_polling_ends_with_the_code() {
     assert_eq!(end, Err(Error::Expired(Expired::DeviceCode)));
     polls(&mut run, 4);
     assert!(run.requests.len() == 5, "nothing is asked after the end");
+    assert_eq!(pauses(&run), [5, 5, 5, 5, 2], "and nobody waits beyond it");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!
 //! The whole polling loop is in the machine: the first poll comes one interval after the code was shown, `slow_down` adds
 //! five seconds for good, a lost connection or a server that is ill doubles the interval, and nothing is asked after the
-//! code's end. A wait that was slept through (a laptop's lid) causes one poll, not a burst.
+//! code's end, at which the flow ends. A wait that was slept through (a laptop's lid) causes one poll, not a burst.
 //!
 //! While it waits the flow may be stored and resumed elsewhere ([`Device::snapshot`], [`Device::restore`]).
 
@@ -222,11 +222,14 @@ impl Device {
     /// Waits one interval from now, but not beyond the code's end.
     fn wait(&mut self, mut pending: Box<Pending>, finding: Finding, cx: &Context<'_>) -> Turned {
         pending.next_poll = cx.now.plus(pending.interval.max(Duration::from_secs(1)));
-        self.rest(pending, finding)
+        self.rest(pending, finding, cx)
     }
 
-    fn rest(&mut self, pending: Box<Pending>, finding: Finding) -> Turned {
-        let until = pending.next_poll;
+    /// Sleeps until the next poll or the code's end, whichever is first. Where the end is behind already, the sleep is as
+    /// short as a sleep can be.
+    fn rest(&mut self, pending: Box<Pending>, finding: Finding, cx: &Context<'_>) -> Turned {
+        let end = pending.expires_at.max(cx.now.plus(Duration::from_millis(1)));
+        let until = pending.next_poll.min(end);
         self.state = State::Waiting(pending);
         Turn::Moved(finding, Step::Do(Effect::Sleep { until }))
     }
@@ -236,7 +239,7 @@ impl Device {
             return Turn::Ended(OVERDUE, Error::Expired(Expired::DeviceCode));
         }
         if cx.now < pending.next_poll {
-            return self.rest(pending, RESCHEDULED);
+            return self.rest(pending, RESCHEDULED, cx);
         }
         self.wait(pending, RESCHEDULED, cx)
     }
@@ -246,7 +249,7 @@ impl Device {
             return Turn::Ended(OVERDUE, Error::Expired(Expired::DeviceCode));
         }
         if cx.now < pending.next_poll {
-            return self.rest(pending, EARLY);
+            return self.rest(pending, EARLY, cx);
         }
         match pending.poll().and_then(|plan| Exchange::started(plan, cx)) {
             Ok((exchange, effect)) => {
