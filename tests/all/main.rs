@@ -16,6 +16,7 @@ mod launching;
 mod lifecycle;
 mod lifecycle_model;
 mod machines;
+mod models;
 mod oracles;
 mod pkce;
 mod processes;
