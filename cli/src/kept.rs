@@ -276,7 +276,7 @@ fn unknown(whence: &str) -> Failure {
 #[cfg(not(all(feature = "keyring", feature = "postgres", feature = "redis")))]
 fn not_built_in(feature: &str) -> Failure {
     Failure::Settings(format!(
-        "this grantflow was built without the store {feature}; build it with `cargo install grantflow-cli --features {feature}`"
+        "this grantflow was built without the store {feature}; in its source, `cargo install --path cli --features {feature}` builds one that has it"
     ))
 }
 

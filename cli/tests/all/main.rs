@@ -16,5 +16,6 @@ mod process;
 mod saved;
 mod saved_use;
 mod secrecy;
+mod stores;
 mod support;
 mod token;
