@@ -12,7 +12,7 @@ use grantflow_core::error::{Error, LoginNeeded};
 use grantflow_core::machine::Event;
 use grantflow_core::manager::{Change, SignedOut, Source};
 use grantflow_core::store::{Life, StoreKey};
-use grantflow_core::token::TokenSet;
+use grantflow_core::token::{TokenSet, TokenType};
 use grantflow_stores::Store;
 use grantflow_tokio::{Clock, Driver, Nobody, SystemClock, Tokens};
 use serde_json::{Map, Value};
@@ -101,6 +101,17 @@ pub(crate) fn adopt(driver: Driver, kept: &Kept, login: &Login, tokens: TokenSet
     })
 }
 
+/// Refuses tokens that are worth nothing without a key (RFC 9449), which this command does not have: a header without its
+/// proof would be refused, and so would a renewal.
+pub(crate) fn check_unbound(whose: &str, tokens: &TokenSet) -> Result<(), Failure> {
+    match tokens.token_type() {
+        TokenType::Dpop => Err(Failure::Settings(format!(
+            "{whose}: the tokens are bound to a key (DPoP) that grantflow does not have; only the program that has it can use them"
+        ))),
+        TokenType::Bearer | TokenType::Other(_) => Ok(()),
+    }
+}
+
 /// `grantflow token NAME`
 pub(crate) fn token(args: &SavedTokenArgs, kept: &Kept, trace: Trace) -> Result<Artefact, Failure> {
     let name = args.name.as_deref().unwrap_or_default();
@@ -116,6 +127,7 @@ fn fresh(kept: &Kept, login: &Login, min_life: Option<Duration>, trace: Trace) -
     if life == Life::Ended {
         return Err(needed(login, &LoginNeeded::Ended(None)));
     }
+    check_unbound(&login.name, &tokens)?;
     let is_enough = |tokens: &TokenSet| {
         let end = tokens.expires_at();
         min_life.is_none_or(|least| end.is_none_or(|end| end.since(now) >= least && now < end))
@@ -164,6 +176,7 @@ fn fresh(kept: &Kept, login: &Login, min_life: Option<Duration>, trace: Trace) -
 pub(crate) fn is_due(kept: &Kept, login: &Login) -> Result<bool, Failure> {
     let Held { life, tokens } = kept.held(login)?.ok_or_else(|| needed(login, &LoginNeeded::NoSession))?;
     let now = SystemClock.now();
+    check_unbound(&login.name, &tokens)?;
     match (life, tokens.refresh_token()) {
         (Life::Ended, _) => Err(needed(login, &LoginNeeded::Ended(None))),
         (Life::Live, None) if tokens.is_expired(now) => Err(needed(login, &LoginNeeded::NotRenewable)),

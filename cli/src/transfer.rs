@@ -10,7 +10,7 @@ use grantflow_tokio::{Clock, SystemClock};
 use crate::args::{FileShape, ImportArgs, SaveArgs};
 use crate::exit::{Artefact, Failure};
 use crate::kept::Kept;
-use crate::saved::Saving;
+use crate::saved::{self, Saving};
 use crate::trace::Trace;
 
 /// No token file is larger.
@@ -32,6 +32,7 @@ pub(crate) fn import(args: &ImportArgs, store: Option<&str>, trace: Trace) -> Re
     };
     let tokens = TokenSet::import(shape, bytes.expose(), SystemClock.now());
     let tokens = tokens.map_err(|error| Failure::Settings(format!("the file to import: {error}")))?;
+    saved::check_unbound("the file to import", &tokens)?;
     saving.keep(trace.driver(), None, tokens)?;
     Ok(Artefact::new(String::new()))
 }

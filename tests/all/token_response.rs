@@ -92,9 +92,10 @@ fn tr_02_answers_06_a_missing_token_type_is_bearer_in_compat_only() {
 
 #[test]
 fn tr_03_answers_07_answers_08_an_unknown_token_type_is_refused_unless_named() {
-    for wrong in ["mac", "N_A", "green", "DPoP"] {
+    for wrong in ["mac", "N_A", "green"] {
         refused_member(json!({ "token_type": wrong }), Rule::TokenType);
     }
+    refused_member(json!({ "token_type": "DPoP" }), Rule::KeyBound);
     refused_member(json!({ "token_type": 123 }), Rule::MemberInvalid("token_type"));
     let named = builder(json!({})).accept_token_type("green").build().unwrap();
     let mut run = waiting(&named, "").answering([json(200, &tokens_with(json!({ "token_type": "GREEN" })))]);

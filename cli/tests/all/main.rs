@@ -8,6 +8,7 @@
 )]
 
 mod arguments;
+mod bound;
 mod demo;
 mod home;
 mod login;

@@ -278,6 +278,7 @@ fn is_absent(error: &Error) -> bool {
             Rule::Form
             | Rule::TokenType
             | Rule::Downgrade
+            | Rule::KeyBound
             | Rule::IdTokenMissing
             | Rule::ScopeExceeded
             | Rule::JwtMalformed

@@ -51,6 +51,8 @@ pub enum Rule {
     TokenType,
     /// A DPoP proof was sent and the answer is a bearer token.
     Downgrade,
+    /// The token is bound to a key (DPoP), and the client has none.
+    KeyBound,
     /// `openid` was asked for and no id_token came.
     IdTokenMissing,
     /// The granted scope is wider than the one asked for, and the client demands the exact one.

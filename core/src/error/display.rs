@@ -200,6 +200,7 @@ impl fmt::Display for Rule {
             Rule::MemberMissing(name) => write!(f, "`{name}` is missing"),
             Rule::MemberInvalid(name) => write!(f, "`{name}` is not valid"),
             Rule::TokenType => f.write_str("`token_type` is not one that this client can use"),
+            Rule::KeyBound => f.write_str("the token is bound to a key (DPoP), and this client has none"),
             Rule::Downgrade => f.write_str("a DPoP proof was sent and a bearer token came back"),
             Rule::IdTokenMissing => f.write_str("`openid` was asked for and no id_token came"),
             Rule::ScopeExceeded => f.write_str("more scope was granted than asked for"),

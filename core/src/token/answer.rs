@@ -393,7 +393,7 @@ fn token_type(object: &Object, expect: &Expectation<'_>, notes: &mut Vec<Note>) 
     }
     if name.eq_ignore_ascii_case("DPoP") {
         return match expect.proof {
-            Proof::NotSent => Err(Rule::TokenType),
+            Proof::NotSent => Err(Rule::KeyBound),
             Proof::Sent | Proof::SentBearerAllowed => Ok(TokenType::Dpop),
         };
     }

@@ -187,14 +187,15 @@ fn answers_07_a_token_type_that_is_no_string_is_refused() {
 #[test]
 fn answers_08_tr_03_tr_04_only_types_that_the_client_can_use_are_accepted() {
     let typed = |name: &str| format!(r#"{{"access_token":"s3cr3t","token_type":"{name}"}}"#);
-    for name in ["green", "mac", "N_A", "DPoP", "", "Bearer ", "Bearer\\u0000"] {
+    for name in ["green", "mac", "N_A", "", "Bearer ", "Bearer\\u0000"] {
         assert_eq!(rule(read(200, JSON, typed(name))), Rule::TokenType, "{name}");
     }
+    assert_eq!(rule(read(200, JSON, typed("dPoP"))), Rule::KeyBound);
     let types = ["N_A".to_owned()];
     let named = Expectation { token_types: &types, ..Expectation::default() };
     let tokens = read_as(&named, 200, JSON, typed("n_a")).unwrap();
     assert_eq!(*tokens.token_type(), TokenType::Other("N_A".to_owned()));
-    assert_eq!(rule(read_as(&named, 200, JSON, typed("DPoP"))), Rule::TokenType);
+    assert_eq!(rule(read_as(&named, 200, JSON, typed("DPoP"))), Rule::KeyBound);
 
     let bound = Expectation { proof: Proof::Sent, ..Expectation::default() };
     assert_eq!(*read_as(&bound, 200, JSON, typed("dpop")).unwrap().token_type(), TokenType::Dpop);
