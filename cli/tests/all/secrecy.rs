@@ -47,7 +47,8 @@ fn keeping(secrets: &Secrets) -> impl Fn(&str, &str) + Send + Sync + 'static {
     let secrets = secrets.clone();
     move |kind, secret| {
         if secret.len() >= SHORTEST {
-            secrets.lock().unwrap().insert(secret.to_owned(), kind.to_owned());
+            // What the server hands out may be shown to it under another name.
+            secrets.lock().unwrap().entry(secret.to_owned()).or_insert_with(|| kind.to_owned());
         }
     }
 }
@@ -90,16 +91,17 @@ impl Watch {
     }
 
     fn saw(&mut self, line: &str, ran: Ran, asked_for: &[&'static str], shown: &[&'static str]) -> Ran {
-        self.see(line, "output", ran.out.clone(), asked_for);
+        // An id_token holds its nonce.
+        let within: &[_] = if asked_for.contains(&"id_token") { &["nonce"] } else { &[] };
+        self.see(line, "output", ran.out.clone(), &[asked_for, within].concat());
         self.see(line, "errors", ran.err.clone(), shown);
         ran
     }
 
     /// Runs a command that needs nobody and prints what it was asked for.
-    fn run_with(&mut self, line: &str, prepare: impl FnOnce(&mut Command), asked_for: &[&'static str]) -> Ran {
+    fn run_with(&mut self, line: &str, variables: &[(&str, &str)], asked_for: &[&'static str]) -> Ran {
         let mut command = self.command(line);
-        prepare(&mut command);
-        let mut running = Running::start(&mut command);
+        let mut running = Running::start(command.envs(variables.iter().copied()));
         drop(running.child.stdin.take());
         self.see_arguments(line, running.child.id());
         let ran = running.ended();
@@ -107,13 +109,13 @@ impl Watch {
     }
 
     fn run(&mut self, line: &str, asked_for: &[&'static str]) -> Ran {
-        let ran = self.run_with(line, |_| (), asked_for);
+        let ran = self.run_with(line, &[], asked_for);
         assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
         ran
     }
 
     fn fail(&mut self, line: &str) {
-        let ran = self.run_with(line, |_| (), &[]);
+        let ran = self.run_with(line, &[], &[]);
         assert_ne!(ran.code, Some(0), "{line}: {ran:?}");
     }
 
@@ -159,18 +161,21 @@ impl Watch {
         self.saw(line, ran, asked_for, &ADDRESS)
     }
 
-    /// What was seen where it must not be.
-    fn given_away(&self) -> Vec<String> {
+    /// How often a secret was seen where it belongs, and what was seen elsewhere.
+    fn judged(&self) -> (usize, Vec<String>) {
+        let mut fitting_well = 0;
         let finder = Finder::new(&self.secrets.lock().unwrap());
         let mut given_away = Vec::new();
         for Sight { command, place, text, fitting } in &self.sights {
             for (kind, form) in finder.find(text.as_bytes()) {
-                if !fitting.contains(&kind.as_str()) {
+                if fitting.contains(&kind.as_str()) {
+                    fitting_well += 1;
+                } else {
                     given_away.push(format!("{command}: {kind} as {form} in {place}: {text}"));
                 }
             }
         }
-        given_away
+        (fitting_well, given_away)
     }
 }
 
@@ -184,7 +189,7 @@ fn lg_01_cl_01_no_command_says_a_secret_that_it_was_not_asked_for_or_has_one_in_
     }
     without_a_server(&mut watch);
     serving(&mut watch);
-    let given_away = watch.given_away();
+    let (asked_for, given_away) = watch.judged();
     assert!(given_away.is_empty(), "{given_away:#?}");
     let kinds: BTreeSet<_> = watch.secrets.lock().unwrap().values().cloned().collect();
     let expected = [
@@ -208,7 +213,9 @@ fn lg_01_cl_01_no_command_says_a_secret_that_it_was_not_asked_for_or_has_one_in_
     println!("figure: secrecy/the command: command lines = {}", commands.len());
     println!("figure: secrecy/the command: texts searched = {}", watch.sights.len());
     println!("figure: secrecy/the command: canaries = {}", watch.secrets.lock().unwrap().len());
-    println!("figure: secrecy/the command: found elsewhere than asked for = {}", given_away.len());
+    assert!(asked_for > 50, "what is there is found: {asked_for}");
+    println!("figure: secrecy/the command: found where they were asked for = {asked_for}");
+    println!("figure: secrecy/the command: found elsewhere = {}", given_away.len());
 }
 
 fn everything_with(watch: &mut Watch, server: &DevServer) {
@@ -242,15 +249,15 @@ fn everything_with(watch: &mut Watch, server: &DevServer) {
     let line = format!("token client-credentials {service} --client-secret-file {file} --scope read");
     watch.run(&line, &["access_token"]);
     let line = format!("token client-credentials {service} --client-secret-env S");
-    let ran = watch.run_with(&line, |command| drop(command.env("S", SECRET)), &["access_token"]);
+    let ran = watch.run_with(&line, &[("S", SECRET)], &["access_token"]);
     ran.printed();
     watch.keep("client_secret", "canary-that-is-wrong");
-    let ran = watch.run_with(&line, |command| drop(command.env("S", "canary-that-is-wrong")), &[]);
+    let ran = watch.run_with(&line, &[("S", "canary-that-is-wrong")], &[]);
     ran.failed_with_trace(4);
     // A server that repeats what it was sent.
     let echo = format!(r#"{{"error":"invalid_client","error_description":"not {SECRET}"}}"#);
     server.answer_next("/token", Answer::new(401, &[("content-type", "application/json")], echo));
-    let ran = watch.run_with(&line, |command| drop(command.env("S", SECRET)), &[]);
+    let ran = watch.run_with(&line, &[("S", SECRET)], &[]);
     ran.failed_with_trace(4);
 
     watch.paste(&format!("login --no-browser {app} --save work --replace --audience {}", server.url("/api")), &[]);
@@ -268,9 +275,9 @@ fn everything_with(watch: &mut Watch, server: &DevServer) {
     let exported: Value = serde_json::from_str(exported.printed()).unwrap();
     let refresh_token = exported["refresh_token"].as_str().unwrap().to_owned();
     let line = format!("token refresh --issuer {issuer} --client-id demo-app --refresh-token-env R --output json");
-    let ran = watch.run_with(&line, |command| drop(command.env("R", &refresh_token)), &TOKENS);
+    let ran = watch.run_with(&line, &[("R", &refresh_token)], &TOKENS);
     ran.printed();
-    let ran = watch.run_with(&line, |command| drop(command.env("R", &refresh_token)), &[]);
+    let ran = watch.run_with(&line, &[("R", &refresh_token)], &[]);
     ran.failed_with_trace(4);
     watch.run(&format!("discover {issuer}"), &[]);
     watch.run("revoke work --kind access", &[]);
@@ -291,15 +298,15 @@ fn everything_with(watch: &mut Watch, server: &DevServer) {
     fs::write(&theirs, &tokens[..60]).unwrap();
     watch.fail(&import.replace("import theirs", "import others"));
     watch.run("export theirs", &["imported"]);
-    watch.run_with("logout theirs", |_| (), &[]);
+    watch.run_with("logout theirs", &[], &[]);
 }
 
 fn without_a_server(watch: &mut Watch) {
-    for line in ["diagram device", "completions bash", "serve --list-faults"] {
+    for line in ["diagram device", "completions bash"] {
         watch.run(line, &[]);
     }
     for line in ["demo", "demo --fault id-token-bad-signature"] {
-        let ran = watch.run_with(line, |_| (), &[]);
+        let ran = watch.run_with(line, &[], &[]);
         // Its server makes the secrets: they are known by their length.
         for text in [&ran.out, &ran.err] {
             let words = text.split(|char: char| !char.is_ascii_alphanumeric() && !"-_".contains(char));

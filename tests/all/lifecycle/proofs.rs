@@ -44,7 +44,7 @@ fn bound(rig: &Rig, vault: Vault) -> Kept {
         }
     };
     let record = format!(
-        r#"{{"access_token":"a0","token_type":"DPoP","refresh_token":"r0","granted_at":{},"expires_at":{}}}"#,
+        r#"{{"access_token":"canary-a0","token_type":"DPoP","refresh_token":"canary-r0","granted_at":{},"expires_at":{}}}"#,
         BEGIN.as_secs(),
         BEGIN.as_secs() + 3600
     );
@@ -75,7 +75,7 @@ fn dp_11_a_refresh_token_whose_key_is_lost_needs_a_login_and_is_sent_once() {
             assert!(!matches!(error.advice(), Advice::LogInAgain));
         }
         assert_eq!(rig.authority.asked(), 0);
-        assert!(rig.shelf.kept("me").unwrap().contains("r0"));
+        assert!(rig.shelf.kept("me").unwrap().contains("canary-r0"));
     });
 }
 

@@ -164,6 +164,10 @@ impl Authority {
         let form = String::from_utf8(outgoing.request.body().expose().to_vec()).unwrap();
         let header = outgoing.request.headers().get("authorization");
         let header = header.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        secrecy::keep("credentials", header.split_once(' ').map_or("", |(_, credentials)| credentials));
+        if let Some(proof) = outgoing.request.headers().get("dpop") {
+            secrecy::keep("dpop", proof.to_str().unwrap());
+        }
         let revoking = outgoing.request.uri().path() == "/revoke";
         let kind = match (revoking, form.contains("grant_type=refresh_token")) {
             (true, _) => "revoke",
@@ -483,6 +487,10 @@ pub struct Rig {
 impl Rig {
     pub fn new(which: Which) -> Self {
         secrecy::begins("story");
+        // Those of before the story, and of another program.
+        for (kind, secret) in [("access token", "canary-a"), ("refresh token", "canary-r")] {
+            ["0", "9"].iter().for_each(|number| secrecy::keep(kind, &format!("{secret}{number}")));
+        }
         let events = Events::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         Self {
