@@ -429,6 +429,23 @@ fn rf_11_a_refused_token_is_renewed_once_and_a_late_refusal_changes_nothing() {
 }
 
 #[test]
+fn rf_11_a_late_refusal_is_not_answered_with_a_token_that_has_expired() {
+    let mut world = logged_in();
+    let id = TokenId::of(&Secret::from("older"), &MarkerCrypto);
+    let lease = world.later(86_400).answers(R1).command(Event::Reject(id));
+    assert_eq!(told(&lease), "A1", "whoever asks wants one that works");
+}
+
+#[test]
+fn rf_10_a_late_refusal_does_not_bring_a_refused_token_back() {
+    let mut world = logged_in();
+    let id = |token: &str| TokenId::of(&Secret::from(token), &MarkerCrypto);
+    assert!(told(&world.answers(Answer::Page(503)).command(Event::Reject(id("A0")))).starts_with("unavailable"));
+    assert!(told(&world.command(Event::Reject(id("older")))).starts_with("unavailable"));
+    assert!(world.acquire().starts_with("unavailable"));
+}
+
+#[test]
 fn rf_10_a_refused_token_is_not_served_while_renewing_fails() {
     let mut world = logged_in();
     let id = TokenId::of(&Secret::from("A0"), &MarkerCrypto);

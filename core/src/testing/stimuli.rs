@@ -202,6 +202,14 @@ stimuli! {
     "token refused" Response => |_| response(401, &[("www-authenticate", r#"Bearer error="invalid_token""#)], "");
     "nonce demanded by a resource" Response => |_| response(401, &[("www-authenticate", r#"DPoP error="use_dpop_nonce""#), ("dpop-nonce", "a-nonce")], "");
     "more scope asked for" Response => |_| response(403, &[("www-authenticate", r#"Bearer error="insufficient_scope", scope="admin""#)], "");
+    "reject another token a few seconds later" Reject => |s| {
+        s.now = s.now.plus(Duration::from_secs(5));
+        Event::Reject(token_id("canary-other"))
+    };
+    "reject another token a day later" Reject => |s| {
+        s.now = s.now.plus(Duration::from_secs(86_400));
+        Event::Reject(token_id("canary-other"))
+    };
 }
 
 /// A key set with the one key that signs the good id_tokens.

@@ -10,7 +10,7 @@ use core::time::Duration;
 use self::state::{After, Doubt, Held, Rest, State, Wish, Work};
 use super::lease::{Lease, Trouble};
 use super::table::*;
-use super::{Settings, Unsaved};
+use super::{Settings, TokenId, Unsaved};
 use crate::endpoint::nested::{self, BROKEN};
 use crate::error::{Error, LoginNeeded};
 use crate::machine::{
@@ -77,20 +77,29 @@ impl TokenManager {
             (State::Fresh(held), _) => self.fresh(held, wish, cx),
             (State::Resting(rest), _) => self.resting(*rest, wish, cx),
             (State::Vacant(Some(held), why), Event::Acquire) if held.credential.is_usable(cx.now) => {
-                self.ended_but_usable(held, why, cx.now)
+                self.ended_but_usable(held, why, USABLE, cx.now)
+            }
+            (State::Vacant(Some(held), why), Event::Reject(id))
+                if id != held.credential.id() && held.credential.is_usable(cx.now) =>
+            {
+                self.ended_but_usable(held, why, OUTDATED, cx.now)
             }
             (state, _) => self.look(state.into_held(), wish),
         }
     }
 
     fn fresh(&mut self, held: Box<Held>, wish: Wish, cx: &mut Context<'_>) -> Turned {
+        // A late refusal of an older token is no news. Whoever brings it wants a token that can be used, as all do.
+        let (wish, served) = match wish {
+            Wish::Other(id) if id != held.credential.id() => (Wish::Usable, OUTDATED),
+            wish => (wish, USABLE),
+        };
         if held.save_is_due(cx.now) && held.credential.is_usable(cx.now) && wish == Wish::Usable {
             return self.save(Work::of(Some(held), wish), SAVE_DUE, cx);
         }
         let finding = match wish {
             Wish::Usable if held.credential.is_due(cx.now) && !held.is_just_received(cx.now) => AGED,
-            Wish::Usable => return self.serve(held, USABLE),
-            Wish::Other(id) if id != held.credential.id() => return self.serve(held, OUTDATED),
+            Wish::Usable => return self.serve(held, served),
             Wish::Other(_) if self.was_just_forced(&held, cx.now) => return self.serve(held, TOO_SOON),
             Wish::Newer if held.is_just_received(cx.now) => return self.serve(held, TOO_SOON),
             Wish::Other(_) => CURRENT,
@@ -110,13 +119,18 @@ impl TokenManager {
         if rest.held.as_ref().is_some_and(|held| due(held)) {
             return self.save(Work::of(rest.held, wish), SAVE_DUE, cx);
         }
-        rest.rejected = wish.rejected().or(rest.rejected);
+        let is_news = |id: &TokenId| rest.held.as_ref().is_none_or(|held| held.credential.id() == *id);
+        rest.rejected = wish.rejected().filter(is_news).or(rest.rejected);
         if rest.trouble.lasts(cx.now) {
             let lease = self.lease_while_resting(&rest, cx.now);
             self.state = State::Resting(Box::new(rest));
             return Turn::Moved(TOO_SOON, Step::Done(lease));
         }
-        let wish = rest.rejected.map_or(wish, Wish::Other);
+        let wish = match (rest.rejected, wish) {
+            (Some(id), _) => Wish::Other(id),
+            (None, Wish::Other(_)) => Wish::Usable,
+            (None, wish) => wish,
+        };
         self.claim(Work::of(rest.held, wish), DUE)
     }
 
@@ -132,10 +146,10 @@ impl TokenManager {
     }
 
     /// The server has ended the session, but the access token works on until its time is over.
-    fn ended_but_usable(&mut self, held: Box<Held>, why: LoginNeeded, now: Timestamp) -> Turned {
+    fn ended_but_usable(&mut self, held: Box<Held>, why: LoginNeeded, finding: Finding, now: Timestamp) -> Turned {
         let lease = while_ended(&held, &why, now);
         self.state = State::Vacant(Some(held), why);
-        Turn::Moved(USABLE, Step::Done(lease))
+        Turn::Moved(finding, Step::Done(lease))
     }
 
     fn serve(&mut self, held: Box<Held>, finding: Finding) -> Turned {
