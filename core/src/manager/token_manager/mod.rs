@@ -75,7 +75,7 @@ impl TokenManager {
             (state, Event::SignOut) => self.claim(Work::of(state.into_held(), wish), LEAVING),
             (state, Event::Reload) => self.look(state.into_held(), wish),
             (State::Fresh(held), _) => self.fresh(held, wish, cx),
-            (State::Resting(rest), _) => self.resting(*rest, wish, cx),
+            (State::Resting(held, rest), _) => self.resting(held, *rest, wish, cx),
             (State::Vacant(Some(held), why), Event::Acquire) if held.credential.is_usable(cx.now) => {
                 self.ended_but_usable(held, why, USABLE, cx.now)
             }
@@ -114,16 +114,16 @@ impl TokenManager {
         self.forced_at.is_some_and(|forced| forced <= now && now < forced.plus(pause))
     }
 
-    fn resting(&mut self, mut rest: Rest, wish: Wish, cx: &mut Context<'_>) -> Turned {
+    fn resting(&mut self, held: Option<Box<Held>>, mut rest: Rest, wish: Wish, cx: &mut Context<'_>) -> Turned {
         let due = |held: &Held| held.save_is_due(cx.now) && held.credential.is_usable(cx.now);
-        if rest.held.as_ref().is_some_and(|held| due(held)) {
-            return self.save(Work::of(rest.held, wish), SAVE_DUE, cx);
+        if held.as_ref().is_some_and(|held| due(held)) {
+            return self.save(Work::of(held, wish), SAVE_DUE, cx);
         }
-        let is_news = |id: &TokenId| rest.held.as_ref().is_none_or(|held| held.credential.id() == *id);
+        let is_news = |id: &TokenId| held.as_ref().is_none_or(|held| held.credential.id() == *id);
         rest.rejected = wish.rejected().filter(is_news).or(rest.rejected);
         if rest.trouble.lasts(cx.now) {
-            let lease = self.lease_while_resting(&rest, cx.now);
-            self.state = State::Resting(Box::new(rest));
+            let lease = self.lease_while_resting(held.as_deref(), &rest, cx.now);
+            self.state = State::Resting(held, Box::new(rest));
             return Turn::Moved(TOO_SOON, Step::Done(lease));
         }
         let wish = match (rest.rejected, wish) {
@@ -131,12 +131,12 @@ impl TokenManager {
             (None, Wish::Other(_)) => Wish::Usable,
             (None, wish) => wish,
         };
-        self.claim(Work::of(rest.held, wish), DUE)
+        self.claim(Work::of(held, wish), DUE)
     }
 
-    fn lease_while_resting(&self, rest: &Rest, now: Timestamp) -> Lease {
+    fn lease_while_resting(&self, held: Option<&Held>, rest: &Rest, now: Timestamp) -> Lease {
         let withheld = |held: &Held| self.settings.0.unsaved == Unsaved::Withheld && held.unsaved.is_some();
-        let served = rest.held.as_ref().filter(|held| {
+        let served = held.filter(|held| {
             held.credential.is_usable(now) && rest.rejected != Some(held.credential.id()) && !withheld(held)
         });
         match served {
@@ -212,9 +212,9 @@ impl TokenManager {
     ) -> Turned {
         let trouble = Trouble::after(error, self.failures, cx);
         self.failures = self.failures.saturating_add(1);
-        let rest = Rest { held, trouble, rejected: wish.rejected() };
-        let lease = self.lease_while_resting(&rest, cx.now);
-        self.state = State::Resting(Box::new(rest));
+        let rest = Rest { trouble, rejected: wish.rejected() };
+        let lease = self.lease_while_resting(held.as_deref(), &rest, cx.now);
+        self.state = State::Resting(held, Box::new(rest));
         Turn::Moved(finding, Step::Done(lease))
     }
 }
@@ -243,7 +243,7 @@ impl Transitions for TokenManager {
             State::Loading(_) => LOADING,
             State::Vacant(..) => VACANT,
             State::Fresh(_) => FRESH,
-            State::Resting(_) => RESTING,
+            State::Resting(..) => RESTING,
             State::Claiming(_) => CLAIMING,
             State::Renewing(_) => RENEWING,
             State::Acquiring(_) => ACQUIRING,
@@ -271,7 +271,7 @@ impl Transitions for TokenManager {
             | State::Loading(_)
             | State::Vacant(..)
             | State::Fresh(_)
-            | State::Resting(_)
+            | State::Resting(..)
             | State::Claiming(_)
             | State::Delegating(_)
             | State::Rereading(_)
@@ -285,7 +285,7 @@ impl Transitions for TokenManager {
 
     fn apply(&mut self, event: Event, cx: &mut Context<'_>) -> Turned {
         match (core::mem::replace(&mut self.state, State::Failed), event) {
-            (state @ (State::Ready | State::Vacant(..) | State::Fresh(_) | State::Resting(_)), event) => {
+            (state @ (State::Ready | State::Vacant(..) | State::Fresh(_) | State::Resting(..)), event) => {
                 self.command(state, event, cx)
             }
             (State::Loading(look), Event::Loaded(stored)) => self.loaded(*look, stored, cx),

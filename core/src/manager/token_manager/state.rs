@@ -21,7 +21,7 @@ pub(super) enum State {
     Loading(Box<Look>),
     Vacant(Option<Box<Held>>, LoginNeeded),
     Fresh(Box<Held>),
-    Resting(Box<Rest>),
+    Resting(Option<Box<Held>>, Box<Rest>),
     Claiming(Box<Work>),
     Renewing(Box<(Refresh, Work)>),
     Acquiring(Box<(ClientCredentials, Work)>),
@@ -61,7 +61,6 @@ pub(super) struct Look {
 
 #[derive(Debug)]
 pub(super) struct Rest {
-    pub(super) held: Option<Box<Held>>,
     pub(super) trouble: Trouble,
     pub(super) rejected: Option<TokenId>,
 }
@@ -173,12 +172,12 @@ impl Work {
     }
 }
 
-impl State {
-    pub(super) fn held(&self) -> Option<&Held> {
-        match self {
+/// What a state that accepts commands has in hand, borrowed or taken as the state itself is. The others have it in their work.
+macro_rules! in_hand {
+    ($state:expr) => {
+        match $state {
             State::Fresh(held) => Some(held),
-            State::Vacant(held, _) => held.as_deref(),
-            State::Resting(rest) => rest.held.as_deref(),
+            State::Vacant(held, _) | State::Resting(held, _) => Option::from(held),
             State::Ready
             | State::Loading(_)
             | State::Claiming(_)
@@ -193,35 +192,22 @@ impl State {
             | State::Releasing(_)
             | State::Failed => None,
         }
-    }
-
-    pub(super) fn into_held(self) -> Option<Box<Held>> {
-        match self {
-            State::Fresh(held) => Some(held),
-            State::Vacant(held, _) => held,
-            State::Resting(rest) => rest.held,
-            State::Ready
-            | State::Loading(_)
-            | State::Claiming(_)
-            | State::Renewing(_)
-            | State::Acquiring(_)
-            | State::Delegating(_)
-            | State::Rereading(_)
-            | State::Saving(_)
-            | State::Marking(_)
-            | State::Revoking(_)
-            | State::Erasing(_)
-            | State::Releasing(_)
-            | State::Failed => None,
-        }
-    }
+    };
 }
 
 impl State {
+    pub(super) fn held(&self) -> Option<&Held> {
+        in_hand!(self).map(Box::as_ref)
+    }
+
+    pub(super) fn into_held(self) -> Option<Box<Held>> {
+        in_hand!(self)
+    }
+
     /// Where to go on after a command that nobody has brought to its end. What is held is kept.
     pub(super) fn recovered(self) -> Self {
         let held = match self {
-            idle @ (State::Ready | State::Vacant(..) | State::Fresh(_) | State::Resting(_)) => return idle,
+            idle @ (State::Ready | State::Vacant(..) | State::Fresh(_) | State::Resting(..)) => return idle,
             State::Loading(look) => look.held,
             State::Claiming(work) | State::Delegating(work) => work.held,
             State::Renewing(running) => running.1.held,
