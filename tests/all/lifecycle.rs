@@ -2,7 +2,8 @@
 //! let pass.
 //!
 //! `flight` is about many callers, `failures` about servers and stores that fail, `sharing` about several programs on one
-//! store, `clocks` about clocks that jump, `proofs` about tokens that are bound to a key, `systems` about what other libraries' users are used to.
+//! store, `clocks` about clocks that jump, `proofs` about tokens that are bound to a key, `types` about tokens that nobody
+//! knows how to present, `systems` about what other libraries' users are used to.
 
 mod clocks;
 mod failures;
@@ -11,3 +12,4 @@ mod proofs;
 pub mod rig;
 mod sharing;
 mod systems;
+mod types;

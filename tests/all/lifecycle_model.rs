@@ -196,7 +196,7 @@ impl World {
                     assert!(kept.is_some_and(|kept| kept.contains(&newest)), "{at}: handed out and not saved");
                 }
             }
-            Lease::Unavailable(_) | Lease::SignedOut(_) => {}
+            Lease::Unavailable(_) | Lease::SignedOut(_) | Lease::NotAdopted(_) => {}
         }
     }
 

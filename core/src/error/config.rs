@@ -59,6 +59,10 @@ pub enum ConfigError {
     SnapshotUnreadable,
     /// A stored token record cannot be used.
     Record(RecordError),
+    /// A token that was stored, imported or handed over is of a type that this client does not know how to present
+    /// (RFC 6749 §7.1). [`accept_token_type`](crate::client::ClientBuilder::accept_token_type) and
+    /// [`Placement::with_prefix`](crate::manager::Placement::with_prefix) say how.
+    TokenTypeUnknown(String),
     /// A loopback port is taken.
     PortInUse(u16),
     /// The redirect listener cannot listen.

@@ -106,6 +106,9 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::SnapshotUnreadable => f.write_str("the snapshot cannot be read"),
             ConfigError::Record(error) => write!(f, "{error}"),
+            ConfigError::TokenTypeUnknown(name) => {
+                write!(f, "the token is of type `{name}`, which this client does not know how to present")
+            }
             ConfigError::PortInUse(port) => write!(f, "port {port} is in use"),
             ConfigError::Listen(why) => write!(f, "the redirect listener cannot listen: {why}"),
         }

@@ -177,6 +177,11 @@ impl Placement {
         }
     }
 
+    /// Whether the caller has said what stands before the token, whatever its type is.
+    pub(crate) fn has_own_prefix(&self) -> bool {
+        matches!(self.prefix, Prefix::Own(_))
+    }
+
     fn prefix(&self, kind: Option<&TokenType>) -> Cow<'_, str> {
         match (&self.prefix, kind) {
             (Prefix::Own(prefix), _) => Cow::Borrowed(prefix),

@@ -121,6 +121,7 @@ impl Gate {
             Lease::LoginNeeded(why) => (None, Some(logged_out(why.clone(), now))),
             Lease::Unavailable(trouble) => (None, Some(trouble.clone())),
             Lease::SignedOut(_) => (None, Some(logged_out(LoginNeeded::NoSession, now))),
+            Lease::NotAdopted(_) => return None,
         };
         let before = (core::mem::replace(&mut self.held, held), core::mem::replace(&mut self.trouble, trouble));
         match lease {
@@ -128,6 +129,7 @@ impl Gate {
             Lease::LoginNeeded(why) => Some(Change::LoginNeeded(why.clone())),
             Lease::Unavailable(trouble) => Some(Change::Trouble(trouble.clone())),
             Lease::SignedOut(_) => Some(Change::SignedOut),
+            Lease::NotAdopted(_) => None,
         }
         // The same bad news is told once.
         .filter(|_| {

@@ -23,6 +23,8 @@ pub enum Lease {
     Unavailable(Trouble),
     /// The tokens are forgotten.
     SignedOut(SignedOut),
+    /// Tokens were to be adopted and cannot be used. What was held before is held on.
+    NotAdopted(Error),
 }
 
 /// What went wrong, and how long to leave everybody alone.
@@ -60,6 +62,7 @@ impl Lease {
             Lease::LoginNeeded(why) => Err(why.into()),
             Lease::Unavailable(trouble) => Err(trouble.error),
             Lease::SignedOut(_) => Err(LoginNeeded::NoSession.into()),
+            Lease::NotAdopted(error) => Err(error),
         }
     }
 
@@ -70,9 +73,11 @@ impl Lease {
     pub fn renewed(self) -> Result<Credential, Error> {
         match self {
             Lease::Token { trouble: Some(trouble), .. } => Err(trouble.error),
-            Lease::Token { .. } | Lease::LoginNeeded(_) | Lease::Unavailable(_) | Lease::SignedOut(_) => {
-                self.granted(Wish::Credential)
-            }
+            Lease::Token { .. }
+            | Lease::LoginNeeded(_)
+            | Lease::Unavailable(_)
+            | Lease::SignedOut(_)
+            | Lease::NotAdopted(_) => self.granted(Wish::Credential),
         }
     }
 
@@ -85,6 +90,7 @@ impl Lease {
             Lease::SignedOut(outcome) => Ok(outcome),
             Lease::LoginNeeded(why) => Err(why.into()),
             Lease::Unavailable(trouble) => Err(trouble.error),
+            Lease::NotAdopted(error) => Err(error),
             Lease::Token { .. } => Err(Error::Bug("signed out and still there")),
         }
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::{Credential, Placement};
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{ConfigError, Error, safe_text};
 use crate::grant::{ClientCredentials, Extras};
 use crate::machine::Context;
 use crate::store::{Claim, StoreKey};
 use crate::time::Timestamp;
-use crate::token::TokenSet;
+use crate::token::{TokenSet, TokenType};
 
 /// How long to wait for another process that renews the same token. Longer than a token request may take.
 const CLAIM_WAIT: Duration = Duration::from_secs(45);
@@ -170,6 +170,19 @@ impl Settings {
         Some(end.minus(margin).minus(early))
     }
 
+    /// Refuses a token of a type that nobody here knows how to present (RFC 6749 §7.1). The answers of servers are judged by
+    /// the same rule; what was stored, imported or got by somebody else comes this way.
+    fn knows(&self, tokens: &TokenSet) -> Result<(), Error> {
+        let TokenType::Other(name) = tokens.token_type() else { return Ok(()) };
+        let named = self
+            .client()
+            .is_some_and(|client| client.tolerance().token_types.iter().any(|known| known.eq_ignore_ascii_case(name)));
+        if named || self.0.placement.has_own_prefix() {
+            return Ok(());
+        }
+        Err(ConfigError::TokenTypeUnknown(safe_text(name)).into())
+    }
+
     pub(super) fn credential(
         &self,
         tokens: &Arc<TokenSet>,
@@ -177,6 +190,7 @@ impl Settings {
         unsaved: Option<crate::error::StoreError>,
         cx: &Context<'_>,
     ) -> Result<Credential, Error> {
+        self.knows(tokens)?;
         Credential::new(Arc::clone(tokens), &self.0.placement, renew_at, unsaved, cx.crypto)
     }
 }

@@ -64,6 +64,7 @@ pub(super) const NOT_REVOKED: Finding = Finding("NotRevoked");
 pub(super) const DISCARDED: Finding = Finding("Discarded");
 pub(super) const ERASED: Finding = Finding("Erased");
 pub(super) const ERASE_BROKEN: Finding = Finding("EraseBroken");
+pub(super) const UNPRESENTABLE: Finding = Finding("Unpresentable");
 pub(super) const SIGNED_OUT: Finding = Finding("SignedOut");
 
 use EventKind::{
@@ -99,6 +100,7 @@ pub const TABLE: Table = Table {
         Arrow::new(READY, Reject, LOOKUP, LOADING),
         Arrow::new(READY, Reload, LOOKUP, LOADING),
         Arrow::new(READY, Adopt, ADOPTED, SAVING),
+        Arrow::new(READY, Adopt, UNPRESENTABLE, VACANT),
         Arrow::new(READY, SignOut, LEAVING, CLAIMING),
         Arrow::new(LOADING, Loaded, FOUND_FRESH, FRESH),
         Arrow::new(LOADING, Loaded, FOUND_STALE, CLAIMING),
@@ -118,6 +120,7 @@ pub const TABLE: Table = Table {
         Arrow::new(VACANT, Reject, OUTDATED, VACANT),
         Arrow::new(VACANT, Reload, LOOKUP, LOADING),
         Arrow::new(VACANT, Adopt, ADOPTED, SAVING),
+        Arrow::new(VACANT, Adopt, UNPRESENTABLE, VACANT),
         Arrow::new(VACANT, SignOut, LEAVING, CLAIMING),
         // There is one.
         Arrow::new(FRESH, Acquire, USABLE, FRESH),
@@ -132,6 +135,7 @@ pub const TABLE: Table = Table {
         Arrow::new(FRESH, Reject, TOO_SOON, FRESH),
         Arrow::new(FRESH, Reload, LOOKUP, LOADING),
         Arrow::new(FRESH, Adopt, ADOPTED, SAVING),
+        Arrow::new(FRESH, Adopt, UNPRESENTABLE, FRESH),
         Arrow::new(FRESH, SignOut, LEAVING, CLAIMING),
         // The last renewal failed.
         Arrow::new(RESTING, Acquire, TOO_SOON, RESTING),
@@ -145,6 +149,7 @@ pub const TABLE: Table = Table {
         Arrow::new(RESTING, Reject, SAVE_DUE, SAVING),
         Arrow::new(RESTING, Reload, LOOKUP, LOADING),
         Arrow::new(RESTING, Adopt, ADOPTED, SAVING),
+        Arrow::new(RESTING, Adopt, UNPRESENTABLE, RESTING),
         Arrow::new(RESTING, SignOut, LEAVING, CLAIMING),
         // Whoever holds the claim reads what others have left there.
         Arrow::new(CLAIMING, Loaded, UNCHANGED, RENEWING),
@@ -179,6 +184,8 @@ pub const TABLE: Table = Table {
         Arrow::any(ACQUIRING, BROKEN, RELEASING),
         Arrow::any(ACQUIRING, BROKEN, SAVING),
         Arrow::new(DELEGATING, Delegated, GRANTED, SAVING),
+        Arrow::new(DELEGATING, Delegated, BROKEN, RELEASING),
+        Arrow::new(DELEGATING, Delegated, BROKEN, SAVING),
         Arrow::new(DELEGATING, DelegateFailed, REVOKED, REREADING),
         Arrow::new(DELEGATING, DelegateFailed, BROKEN, RELEASING),
         Arrow::new(DELEGATING, DelegateFailed, BROKEN, SAVING),

@@ -229,6 +229,7 @@ fn told(lease: &Lease) -> String {
         Lease::LoginNeeded(why) => format!("login needed: {why}"),
         Lease::Unavailable(trouble) => format!("unavailable: {}", trouble.error),
         Lease::SignedOut(outcome) => format!("signed out: {outcome:?}"),
+        Lease::NotAdopted(error) => format!("not adopted: {error}"),
     }
 }
 

@@ -173,6 +173,7 @@ stimuli! {
     "reject another token" Reject => |_| Event::Reject(token_id("canary-other"));
     "adopt" Adopt => |s| Event::Adopt(Box::new(tokens(s.now, "canary-access", REFRESHABLE)));
     "adopt what cannot be renewed" Adopt => |s| Event::Adopt(Box::new(tokens(s.now, "canary-access", "")));
+    "adopt what nobody can present" Adopt => |s| Event::Adopt(Box::new(unpresentable(s.now)));
     "reload" Reload => |_| Event::Reload;
     "sign out" SignOut => |_| Event::SignOut;
     "loaded nothing" Loaded => |_| Event::Loaded(None);
@@ -191,6 +192,7 @@ stimuli! {
     "store failed" StoreFailed => |_| Event::StoreFailed(StoreError::new(StoreFault::Unavailable, "away"));
     "released" Released => |_| Event::Released;
     "delegated" Delegated => |s| Event::Delegated(Box::new(tokens(s.now, "canary-access", "")));
+    "delegated what nobody can present" Delegated => |s| Event::Delegated(Box::new(unpresentable(s.now)));
     "delegate failed" DelegateFailed => |_| Event::DelegateFailed(ProviderError::KeyUnavailable.into());
     "delegate was refused" DelegateFailed => |_| Event::DelegateFailed(LoginNeeded::Rejected.into());
     "leased" Leased => |_| leased("canary-access");
@@ -239,6 +241,11 @@ fn record_text(now: Timestamp, token: &str, lifetime: u64, more: &str) -> String
 
 fn tokens(now: Timestamp, token: &str, more: &str) -> TokenSet {
     or_broken(TokenSet::from_record(record_text(now, token, 3600, more).as_bytes(), now))
+}
+
+/// Tokens of a type that no client of the register knows.
+fn unpresentable(now: Timestamp) -> TokenSet {
+    or_broken(TokenSet::from_record(br#"{"access_token":"canary-access","token_type":"mac"}"#, now))
 }
 
 fn stored((version, bytes): (Version, Vec<u8>)) -> Stored {

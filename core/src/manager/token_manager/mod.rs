@@ -71,7 +71,7 @@ impl TokenManager {
             _ => Wish::Usable,
         };
         match (state, event) {
-            (state, Event::Adopt(tokens)) => self.adopt(state.into_held(), *tokens, cx),
+            (state, Event::Adopt(tokens)) => self.adopt(state, *tokens, cx),
             (state, Event::SignOut) => self.claim(Work::of(state.into_held(), wish), LEAVING),
             (state, Event::Reload) => self.look(state.into_held(), wish),
             (State::Fresh(held), _) => self.fresh(held, wish, cx),
@@ -158,11 +158,19 @@ impl TokenManager {
         Turn::Moved(finding, Step::Done(lease))
     }
 
-    fn adopt(&mut self, before: Option<Box<Held>>, tokens: TokenSet, cx: &mut Context<'_>) -> Turned {
-        let version = before.as_ref().and_then(|held| held.version).max(self.forgotten);
+    /// Takes tokens over, unless they cannot be used: then nothing has changed.
+    fn adopt(&mut self, before: State, tokens: TokenSet, cx: &mut Context<'_>) -> Turned {
+        let version = before.held().and_then(|held| held.version).max(self.forgotten);
         match self.hold(tokens, version, Expected::Anything, cx) {
             Ok(held) => self.save(Work::of(Some(held), Wish::Usable), ADOPTED, cx),
-            Err(error) => Turn::Ended(ADOPTED, error),
+            Err(error) => {
+                // Where nothing is known yet, nothing is still: the store is read with the next command either way.
+                self.state = match before {
+                    State::Ready => State::Vacant(None, LoginNeeded::NoSession),
+                    before => before,
+                };
+                Turn::Moved(UNPRESENTABLE, Step::Done(Lease::NotAdopted(error)))
+            }
         }
     }
 

@@ -113,7 +113,7 @@ impl TokenManager {
                 work.held = Some(held);
                 self.save(work, finding, cx)
             }
-            Err(error) => Turn::Ended(finding, error),
+            Err(error) => self.release_broken(work, error, BROKEN, cx),
         }
     }
 
