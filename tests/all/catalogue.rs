@@ -15,6 +15,8 @@ use grantflow_devserver::Fault;
 enum Standing {
     /// A test must carry the id.
     Test,
+    /// A test must carry the id, and shows a part of the row: the rest is about a feature that does not exist yet.
+    Partly(String),
     /// No test is possible, for the dated reason that follows.
     Waived(String),
     /// The feature that the row is about does not exist yet.
@@ -47,6 +49,7 @@ fn row(line: &str, prefix: &str) -> Row {
     let id = format!("{prefix}{id}");
     let standing = match standing.split_once(": ") {
         None if standing == "test" => Standing::Test,
+        Some(("test; later", feature)) => Standing::Partly(feature.to_owned()),
         Some(("waived", reason)) => {
             let date: Vec<_> = reason[..10].split('-').map(str::len).collect();
             assert_eq!(date, [4, 2, 2], "{id}: a waiver begins with its date");
@@ -133,10 +136,10 @@ fn every_row_has_a_test_or_a_reason_and_every_id_of_a_test_is_known() {
     for row in &rows {
         let tests = mapped.get(&row.id);
         let column = match (&row.standing, tests) {
-            (Standing::Test, Some(_)) => 0,
+            (Standing::Test | Standing::Partly(_), Some(_)) => 0,
             (Standing::Waived(_), None) => 1,
             (Standing::Later(_), None) => 2,
-            (Standing::Test, None) => {
+            (Standing::Test | Standing::Partly(_), None) => {
                 writeln!(faults, "{} has no test: {}", row.id, row.text).unwrap();
                 3
             }
@@ -233,8 +236,13 @@ fn report(rows: &[Row], mapped: &BTreeMap<String, BTreeSet<String>>) {
         }
         println!("{}: {}", row.id, row.text);
         match (tests, &row.standing) {
-            (Some(tests), _) => tests.iter().for_each(|test| println!("    {test}")),
-            (None, Standing::Test) => println!("    WITHOUT A TEST"),
+            (Some(tests), standing) => {
+                tests.iter().for_each(|test| println!("    {test}"));
+                if let Standing::Partly(feature) = standing {
+                    println!("    the rest later, with: {feature}");
+                }
+            }
+            (None, Standing::Test | Standing::Partly(_)) => println!("    WITHOUT A TEST"),
             (None, Standing::Waived(reason)) => println!("    waived {reason}"),
             (None, Standing::Later(feature)) => println!("    later, with: {feature}"),
         }

@@ -4,13 +4,14 @@
 //! A [`Scenario`] is data: how the server is, the steps, and for each step what comes of it. [`play`](play::play) runs it
 //! with one runner; [`same_in_all`] with all of them. `list` holds honest and half-honest servers, `adversary` every
 //! fault that the development server has, `web` flows that move from one process to another, `listening` the loopback
-//! listeners, `hooked` clients with hooks, `secrecy` what nobody may print.
+//! listeners, `restarts` servers that restart, `hooked` clients with hooks, `secrecy` what nobody may print.
 
 mod adversary;
 mod hooked;
 mod list;
 mod listening;
 mod play;
+mod restarts;
 mod secrecy;
 mod web;
 
