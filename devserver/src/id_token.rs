@@ -1,4 +1,5 @@
-//! id_tokens and JWT access tokens: claims, header, signature (OpenID Connect Core §2, RFC 9068).
+//! id_tokens, JWT access tokens and signed introspection answers: claims, header, signature (OpenID Connect Core §2, RFC 9068,
+//! RFC 9701).
 
 use aws_lc_rs::error::Unspecified;
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use crate::faults::{Effect, Fault};
 use crate::keys::{Algorithm, base64url};
 use crate::state::Grant;
 
-/// An id_token before it is signed.
+/// An id_token, or another JWT, before it is signed.
 pub(crate) struct Draft {
     pub(crate) header: Map<String, Value>,
     pub(crate) claims: Map<String, Value>,
@@ -51,7 +52,6 @@ pub(crate) fn id_token(
     for () in cx.state.switches.take(|effect| matches!(effect, Effect::Rotation).then_some(())) {
         cx.state.keys.rotate()?;
     }
-    let algorithm = client.id_token_signed_response_alg;
     let mut draft = draft(cx, client, grant, access_token, occasion);
     if cx.state.switches.on().contains(&Fault::JwksNoKidMany) {
         draft.header.remove("kid");
@@ -63,16 +63,45 @@ pub(crate) fn id_token(
     for change in changes {
         change(&mut draft);
     }
+    signed(cx, &draft)
+}
+
+/// Signs a draft, as well as it is to be signed.
+fn signed(cx: &Context<'_>, draft: &Draft) -> Result<String, Unspecified> {
     let input = signing_input(&draft.header, &draft.claims);
+    let sign = || cx.state.keys.sign(draft.algorithm, input.as_bytes());
     let signature = match draft.signing {
-        Signing::Genuine => cx.state.keys.sign(algorithm, input.as_bytes())?,
-        Signing::Spoiled => {
-            cx.state.keys.sign(algorithm, input.as_bytes())?.into_iter().map(|byte| byte ^ 0x5a).collect()
-        }
+        Signing::Genuine => sign()?,
+        Signing::Spoiled => sign()?.into_iter().map(|byte| byte ^ 0x5a).collect(),
         Signing::PublicKeyAsSecret => cx.state.keys.confused_mac(input.as_bytes())?,
         Signing::None => Vec::new(),
     };
     Ok(format!("{input}.{}", base64url(&signature)))
+}
+
+/// A signed answer to an introspection (RFC 9701 §5), which only the client that asked may believe.
+pub(crate) fn introspection(cx: &mut Context<'_>, client: &ClientEntry, answer: &Value) -> Result<String, Unspecified> {
+    let algorithm = client.id_token_signed_response_alg;
+    let kid = cx.state.keys.kid(algorithm);
+    let claims = json!({
+        "iss": cx.site.issuer(),
+        "aud": client.id,
+        "iat": cx.now.as_secs(),
+        "token_introspection": answer,
+    });
+    let mut draft = Draft {
+        header: object(json!({ "alg": algorithm.as_str(), "typ": "token-introspection+jwt", "kid": kid })),
+        claims: object(claims),
+        algorithm,
+        signing: Signing::Genuine,
+        public_key: Value::Null,
+    };
+    let changes =
+        cx.state.switches.take(|effect| if let Effect::Introspection(change) = effect { Some(change) } else { None });
+    for change in changes {
+        change(&mut draft);
+    }
+    signed(cx, &draft)
 }
 
 fn draft(cx: &Context<'_>, client: &ClientEntry, grant: &Grant, access_token: &str, occasion: Occasion) -> Draft {

@@ -1,4 +1,5 @@
-//! Asking about tokens and ending them: introspection (RFC 7662) and revocation (RFC 7009).
+//! Asking about tokens and ending them: introspection (RFC 7662, RFC 9701) and revocation
+//! (RFC 7009).
 
 use grantflow_core::Timestamp;
 use hyper::StatusCode;
@@ -6,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::client_auth;
 use crate::context::Context;
-use crate::faults::Place;
-use crate::id_token::{audience, object};
+use crate::faults::{Effect, Place};
+use crate::id_token::{self, audience, object};
 use crate::refusal::Refusal;
 use crate::state::{Grant, key};
 use crate::wire::{Reply, Request};
@@ -31,8 +32,19 @@ pub(crate) fn introspect(cx: &mut Context<'_>, request: &Request) -> Result<Repl
             None => json!({ "active": false }),
         }
     };
-    Ok(Reply::json(StatusCode::OK, &value).no_store().with_note(format!("told {} about a token", client.id)))
+    let note = format!("told {} about a token", client.id);
+    let wants_signature = request.header("accept").is_some_and(|accept| accept.contains(SIGNED));
+    let unsigned = cx.state.switches.take(|effect| matches!(effect, Effect::IntrospectionUnsigned).then_some(()));
+    if !wants_signature || !unsigned.is_empty() {
+        return Ok(Reply::json(StatusCode::OK, &value).no_store().with_note(note));
+    }
+    let jwt = id_token::introspection(cx, client, &value).map_err(|_| Refusal::server_error("no signature"))?;
+    let reply = Reply::bytes(StatusCode::OK, jwt).with_type(SIGNED);
+    Ok(reply.no_store().with_note(format!("{note}, and signed it")))
 }
+
+/// How a signed answer is asked for, and what it is (RFC 9701 §4).
+const SIGNED: &str = "application/token-introspection+jwt";
 
 fn described(cx: &Context<'_>, grant: &Grant, issued: Timestamp, expires: Timestamp) -> Value {
     let user = grant.user.as_deref().and_then(|name| cx.config.user(name));

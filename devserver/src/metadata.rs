@@ -40,6 +40,7 @@ fn document(cx: &Context<'_>) -> Map<String, Value> {
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": secret_methods,
+        "introspection_signing_alg_values_supported": Algorithm::ALL.map(Algorithm::as_str),
         "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": Algorithm::ALL.map(Algorithm::as_str),

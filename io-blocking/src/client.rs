@@ -8,6 +8,7 @@ use grantflow_core::endpoint::{Discovery, Introspected, Introspection, Profile, 
 use grantflow_core::error::ConfigError;
 use grantflow_core::grant::refresh::RefreshRequest;
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh};
+use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::loopback::{DEFAULT_WAIT, Pages, Place, ResponseMode};
 use grantflow_core::machine::{Event, UserCode};
 use grantflow_core::manager::Source;
@@ -223,6 +224,20 @@ impl Client {
     /// As [`Introspection`] gives them.
     pub fn introspect(&self, token: &Secret, kind: TokenKind) -> Result<Introspected, Error> {
         let mut flow = Introspection::new(&self.client, token, kind)?;
+        self.driver.run(&mut flow, Event::Start, &mut Nobody)
+    }
+
+    /// Asks the server about a token, and refuses an answer that it has not signed in one of these ways (RFC 9701).
+    ///
+    /// # Errors
+    /// As [`Introspection`] gives them.
+    pub fn introspect_signed(
+        &self,
+        token: &Secret,
+        kind: TokenKind,
+        algorithms: &[SignatureAlgorithm],
+    ) -> Result<Introspected, Error> {
+        let mut flow = Introspection::new(&self.client, token, kind)?.demand_signature(algorithms);
         self.driver.run(&mut flow, Event::Start, &mut Nobody)
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantflow_core::Secret;
 use grantflow_core::client::Client;
 use grantflow_core::crypto::AwsLc;
 use grantflow_core::endpoint::revocation::TokenKind;
@@ -11,15 +10,19 @@ use grantflow_core::endpoint::{Introspected, Introspection, Profile, Remembered,
 use grantflow_core::error::{Advice, ConfigError, Delivery, Endpoint, Error, Rule, SecurityError, TransportKind};
 use grantflow_core::grant::{ClientCredentials, Extras};
 use grantflow_core::http::UrlPolicy;
+use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::machine::EffectKind;
 use grantflow_core::manager::TokenId;
+use grantflow_core::memory::Memory;
 use grantflow_core::server::ServerMetadata;
+use grantflow_core::{Secret, Timestamp};
 use serde_json::{Value, json};
 
 use crate::scripted::*;
 use crate::token_response::result;
 
 const INTROSPECT: &str = "POST https://as.example/introspect";
+const JWKS: &str = "GET https://as.example/jwks";
 const REVOKE: &str = "POST https://as.example/revoke";
 const USERINFO: &str = "GET https://as.example/userinfo";
 
@@ -69,6 +72,164 @@ fn ir_02_a_token_of_another_issuer_for_others_or_bound_to_another_key_is_inactiv
         assert_eq!(matches!(result, Ok(Introspected::Active(_))), expected, "{members}");
         run.sent(&[INTROSPECT]);
     }
+}
+
+const JWT: &str = "application/token-introspection+jwt";
+
+/// The claims of a good signed answer, and its header.
+fn sealed(answer: Value) -> (Value, Value) {
+    let header = json!({ "alg": "ES256", "kid": "ec", "typ": "token-introspection+jwt" });
+    let claims = json!({ "iss": ISSUER, "aud": CLIENT_ID, "iat": BEGIN.as_secs(), "token_introspection": answer });
+    (header, claims)
+}
+
+/// An introspection that demands a signature by ES256 and is answered so, with the keys where they are asked for.
+fn demanded(answer: Answer) -> (Run<Introspection>, Result<Introspected, Error>) {
+    let flow = Introspection::new(&confidential(), &Secret::from("canary-access"), TokenKind::Access).unwrap();
+    let flow = flow.demand_signature(&[SignatureAlgorithm::Es256]);
+    let keys = json(200, &Signer::shared().jwks());
+    let mut run = Run::new(flow).answering([answer, keys]);
+    let stop = result(run.start());
+    (run, stop)
+}
+
+fn jwt(header: &Value, claims: &Value) -> Answer {
+    answer(200, &[("content-type", JWT)], Signer::shared().jwt(header, claims))
+}
+
+#[test]
+fn ir_03_a_signed_answer_is_asked_for_and_only_the_answer_in_it_is_about_the_token() {
+    let (header, claims) = sealed(json!({ "active": true, "sub": "alice", "exp": BEGIN.as_secs() + 60 }));
+    for (header, claims) in [
+        (header.clone(), claims.clone()),
+        (merged(header.clone(), json!({ "typ": "application/Token-Introspection+JWT" })), claims.clone()),
+        (header.clone(), merged(claims.clone(), json!({ "aud": [CLIENT_ID], "sub": "mallory", "active": false }))),
+    ] {
+        let (mut run, result) = demanded(jwt(&header, &claims));
+        let Ok(Introspected::Active(active)) = result else { panic!("{result:?}") };
+        assert_eq!(active.subject().as_deref(), Some("alice"));
+        assert_eq!(run.requests[0].header("accept"), Some(JWT));
+        run.sent(&[INTROSPECT, JWKS]);
+    }
+    // What stands around the answer does not make a token active.
+    for answer in [json!({ "active": false }), json!({ "active": true, "exp": BEGIN.as_secs() - 1 })] {
+        let claims = merged(sealed(answer).1, json!({ "active": true, "exp": BEGIN.as_secs() + 600 }));
+        let (mut run, result) = demanded(jwt(&header, &claims));
+        assert!(matches!(result, Ok(Introspected::Inactive)), "{result:?}");
+        run.sent(&[INTROSPECT, JWKS]);
+    }
+}
+
+#[test]
+fn ir_03_a_signed_answer_of_the_wrong_kind_is_refused() {
+    let now = BEGIN.as_secs();
+    let (header, claims) = sealed(json!({ "active": true, "sub": "alice" }));
+    let headers = [
+        json!({ "typ": "JWT" }),
+        json!({ "typ": "at+jwt" }),
+        json!({ "typ": null }),
+        json!({ "alg": "none" }),
+        json!({ "alg": "HS256" }),
+        // Not one that was registered, although the server has the key.
+        json!({ "alg": "RS256", "kid": "rsa" }),
+        json!({ "crit": ["x"], "x": 1 }),
+    ];
+    for members in headers {
+        let (mut run, result) = demanded(jwt(&merged(header.clone(), members.clone()), &claims));
+        assert!(matches!(result, Err(Error::Security(_) | Error::Protocol(_))), "{members}: {result:?}");
+        // No key makes it right, so none is fetched.
+        run.sent(&[INTROSPECT]);
+    }
+    let bodies = [
+        json!({ "aud": "another" }),
+        json!({ "aud": ["another"] }),
+        json!({ "aud": [CLIENT_ID, "another"] }),
+        json!({ "aud": null }),
+        json!({ "iss": "https://evil.example" }),
+        json!({ "iss": null }),
+        json!({ "iat": null }),
+        json!({ "iat": now + 3600 }),
+        json!({ "iat": now - 3600 }),
+        json!({ "exp": now - 3600 }),
+        json!({ "nbf": now + 3600 }),
+        json!({ "token_introspection": null }),
+        json!({ "token_introspection": "{\"active\":true}" }),
+        json!({ "token_introspection": [{ "active": true }] }),
+        json!({ "token_introspection": {}, "active": true }),
+        json!({ "token_introspection": { "active": "true" } }),
+    ];
+    for members in bodies {
+        let (mut run, result) = demanded(jwt(&header, &merged(claims.clone(), members.clone())));
+        assert!(matches!(result, Err(Error::Security(_) | Error::Protocol(_))), "{members}: {result:?}");
+        run.sent(&[INTROSPECT, JWKS]);
+    }
+    let forged = Signer::generate().jwt(&header, &claims);
+    let (mut run, result) = demanded(answer(200, &[("content-type", JWT)], forged));
+    assert_eq!(result.unwrap_err(), Error::Security(SecurityError::Signature));
+    run.sent(&[INTROSPECT, JWKS]);
+}
+
+#[test]
+fn ir_03_what_is_not_signed_says_nothing_where_a_signature_is_demanded() {
+    let good = json!({ "active": true });
+    let (header, claims) = sealed(good.clone());
+    let signed = || Signer::shared().jwt(&header, &claims);
+    let unsigned: [fn(&Value, &str) -> Answer; 3] = [
+        |good, _| json(200, good),
+        |_, signed| answer(200, &[("content-type", "application/json")], format!("\"{signed}\"")),
+        |good, _| answer(200, &[("content-type", JWT)], good.to_string()),
+    ];
+    for answer in unsigned {
+        let (mut run, result) = demanded(answer(&good, &signed()));
+        assert!(matches!(result, Err(Error::Security(_) | Error::Protocol(_))), "{result:?}");
+        run.sent(&[INTROSPECT]);
+    }
+    let (mut run, result) = demanded(json(200, &good));
+    assert_eq!(result.unwrap_err(), Error::Security(SecurityError::Unsigned));
+    run.sent(&[INTROSPECT]);
+    // A refusal stays what it is, and a server that cannot serve is no verdict.
+    let (mut run, result) = demanded(refusal("invalid_client"));
+    assert!(matches!(result, Err(Error::Refused(refusal)) if refusal.is("invalid_client")));
+    run.sent(&[INTROSPECT]);
+    let (mut run, result) = demanded(answer(500, &[("content-type", JWT)], signed()));
+    assert!(matches!(result, Err(Error::Transport(failure)) if failure.kind == TransportKind::Unavailable));
+    run.sent(&[INTROSPECT]);
+    // Where none is demanded, none is taken: nobody has said how it should be signed.
+    let (mut run, result) = introspected([answer(200, &[("content-type", JWT)], signed())]);
+    assert!(matches!(result, Err(Error::Protocol(error)) if error.rule == Rule::MediaType));
+    run.sent(&[INTROSPECT]);
+}
+
+#[test]
+fn ir_03_keys_of_the_last_hour_bridge_an_outage_and_one_fetch_a_minute_is_made() {
+    let (header, claims) = sealed(json!({ "active": true }));
+    let ask = |memory: Memory, now: Timestamp, answers: Vec<Answer>| {
+        let flow = Introspection::new(&confidential(), &Secret::from("canary-access"), TokenKind::Access).unwrap();
+        let mut run = Run::new(flow.demand_signature(&[SignatureAlgorithm::Es256])).answering(answers);
+        (run.memory, run.now) = (memory, now);
+        let active = matches!(result(run.start()), Ok(Introspected::Active(_)));
+        let asked = run.all_sent().len();
+        (active, asked, std::mem::take(&mut run.memory))
+    };
+    let at = |secs: u64| BEGIN.plus(Duration::from_secs(secs));
+    let good = |now: Timestamp| jwt(&header, &merged(claims.clone(), json!({ "iat": now.as_secs() })));
+    let keys = || json(200, &Signer::shared().jwks());
+    let (active, asked, memory) = ask(Memory::new(), BEGIN, vec![good(BEGIN), keys()]);
+    assert_eq!((active, asked), (true, 2));
+    let (active, asked, memory) = ask(memory, at(60), vec![good(at(60))]);
+    assert_eq!((active, asked), (true, 1));
+    // The set is not fresh any more and cannot be fetched.
+    let lost = || lost(Delivery::Unknown, TransportKind::TooLarge);
+    let (active, asked, memory) = ask(memory, at(1800), vec![good(at(1800)), lost()]);
+    assert_eq!((active, asked), (true, 2));
+    // An unknown key causes one fetch, not one for each answer.
+    let unknown = |now: Timestamp| {
+        jwt(&merged(header.clone(), json!({ "kid": "new" })), &merged(claims.clone(), json!({ "iat": now.as_secs() })))
+    };
+    let (active, asked, memory) = ask(memory, at(3000), vec![unknown(at(3000)), keys()]);
+    assert_eq!((active, asked), (false, 2));
+    let (active, asked, _) = ask(memory, at(3001), vec![unknown(at(3001))]);
+    assert_eq!((active, asked), (false, 1));
 }
 
 #[test]

@@ -77,6 +77,8 @@ enum Step {
     Device(Who, &'static str),
     UserInfo,
     Introspect(Which),
+    /// The same, with a demand for a signature.
+    IntrospectSigned(Which),
     Revoke(Which),
     /// Begins a login, stores it while it waits, and lets go of it.
     Begin(Ask),

@@ -194,6 +194,11 @@ impl Plan {
         }
     }
 
+    /// Asks for another media type than JSON.
+    pub(crate) fn accept(&mut self, media_type: &'static str) {
+        self.accept = media_type;
+    }
+
     pub(crate) fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self

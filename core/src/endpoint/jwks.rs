@@ -13,7 +13,9 @@ use super::single::{self, EXCHANGING, Single, single_exchange};
 use crate::client::Client;
 use crate::error::{Endpoint, Error, Rule};
 use crate::jose::JwkSet;
-use crate::machine::{Arrow, COMPLETE, EventKind, FAILED, Finding, READY, Step, Table, Turn};
+use crate::machine::{
+    Arrow, COMPLETE, Context, Effect, Event, EventKind, FAILED, Finding, Machine, READY, Step, Table, Turn,
+};
 use crate::token::{Leniency, answer, refusal};
 
 const READ: Finding = Finding("Read");
@@ -44,6 +46,17 @@ impl Jwks {
     pub fn new(client: &Client) -> Result<Self, Error> {
         let target = client.endpoint(Endpoint::Keys)?.clone();
         Ok(Self(Single::new(Plan::get(Endpoint::Keys, target).on_behalf_of(client), client.clone())))
+    }
+}
+
+impl Jwks {
+    /// Asks for them at once, for a flow that enters the state in which it waits for them.
+    pub(crate) fn started(client: &Client, cx: &mut Context<'_>) -> Result<(Self, Effect), Error> {
+        let mut jwks = Self::new(client)?;
+        match jwks.handle(Event::Start, cx)? {
+            Step::Do(effect) => Ok((jwks, effect)),
+            Step::Done(_) => Err(Error::Bug("keys that were there before they were fetched")),
+        }
     }
 }
 

@@ -65,14 +65,6 @@ impl<A> Single<A> {
         Single::Ready(Box::new((plan, asked)))
     }
 
-    /// What the answer will be compared with, as long as nothing was sent.
-    pub(crate) fn asked_mut(&mut self) -> Option<&mut A> {
-        match self {
-            Single::Ready(ready) => Some(&mut ready.1),
-            Single::Exchanging(_) | Single::Complete | Single::Failed => None,
-        }
-    }
-
     pub(crate) fn state(&self) -> StateId {
         match self {
             Single::Ready(_) => READY,

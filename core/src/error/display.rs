@@ -258,6 +258,7 @@ impl fmt::Display for SecurityError {
             }
             SecurityError::IssuerMissing => f.write_str("the callback lacks the `iss` that the server promises"),
             SecurityError::Url { endpoint, flaw } => write!(f, "{endpoint} in the server's metadata: {flaw}"),
+            SecurityError::Unsigned => f.write_str("the answer is not signed, and a signed one was demanded"),
             SecurityError::Algorithm(found) => write!(f, "the algorithm `{found}` is not allowed"),
             SecurityError::CriticalHeader => f.write_str("the JWT has critical headers that are not understood"),
             SecurityError::JwtType(found) => write!(f, "a JWT of type `{found}` is no id_token"),

@@ -22,6 +22,8 @@ pub enum SecurityError {
         /// What is wrong with it.
         flaw: UrlFlaw,
     },
+    /// A signed answer was demanded, and this one is not signed.
+    Unsigned,
     /// An id_token's algorithm is not allowed for this client.
     Algorithm(String),
     /// An id_token has critical headers that this library does not know (RFC 7515 §4.1.11).

@@ -16,7 +16,7 @@ use crate::endpoint::nested::{self, BROKEN, Forwarded};
 use crate::error::{Endpoint, Error, Rule};
 use crate::http::Body;
 use crate::jose::{Binding, IdTokenRules, JwkSet, NonceRule, Requirement, VerifyError, judge_unverified, verify};
-use crate::machine::{Check, Context, Effect, Event, Finding, Machine, Observer, StateId, Step, Table, Turn};
+use crate::machine::{Check, Context, Effect, Event, Finding, Observer, StateId, Step, Table, Turn};
 use crate::token::answer::{self, IdToken, Proof};
 use crate::token::refusal;
 use crate::token::{Note, Person, TokenSet};
@@ -176,11 +176,7 @@ impl Tokens {
         if !cx.memory.may_fetch_keys(self.issuer(), cx.now) {
             return self.set_aside(why, cx).map_or_else(ended(UNTRUSTED), done);
         }
-        let fetch = Jwks::new(&self.asked.client).and_then(|mut jwks| match jwks.handle(Event::Start, cx)? {
-            Step::Do(effect) => Ok((jwks, effect)),
-            Step::Done(_) => Err(Error::Bug("keys that were there before they were fetched")),
-        });
-        match fetch {
+        match Jwks::started(&self.asked.client, cx) {
             Ok((jwks, effect)) => {
                 (Turn::Moved(KEYS_MISSING, Step::Do(effect)), Some(Redeeming::FetchingKeys(Box::new((jwks, self)))))
             }

@@ -75,6 +75,34 @@ pub(super) fn check(
     Ok(Essentials { issuer, subject, issued_at, expires_at })
 }
 
+/// Checks what stands around the answer in a signed introspection answer, and takes the answer out (RFC 9701 §5). `None` if it
+/// cannot be read by itself.
+pub(super) fn introspection(
+    claims: &Object,
+    rules: &IdTokenRules<'_>,
+    now: Timestamp,
+    checks: &mut Checks<'_>,
+) -> Result<Option<Object>, Error> {
+    const NAME: &str = "token_introspection";
+    issuer(claims, rules, checks)?;
+    audience(claims, rules, checks)?;
+    let clock = Clock { now, skew: rules.skew };
+    issue(claims, rules, clock, checks)?;
+    if claims.contains("exp") {
+        expiry(claims, clock, checks)?;
+    }
+    not_before(claims, clock, checks)?;
+    let found = claims.get(NAME);
+    let object = match &found {
+        Some(Value::Object(object)) => Ok(object),
+        Some(_) => Err(wrong(NAME, Some("an object"), None)),
+        None => Err(missing(NAME)),
+    };
+    // It is about a person, so it is not shown.
+    let object = checks.require(NAME, object, || ("an object".to_owned(), hidden(found.as_ref())))?;
+    Ok(Object::parse(object.as_str().as_bytes()).ok())
+}
+
 fn issuer(claims: &Object, rules: &IdTokenRules<'_>, checks: &mut Checks<'_>) -> Result<String, Error> {
     let found = claims.get("iss");
     let tid = || claims.get("tid").and_then(Value::into_string);

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::SignatureAlgorithm;
 use super::claims::{self, Checks};
-use super::jws::{Compact, VerifyError};
+use super::jws::{Compact, Header, VerifyError};
 use super::keys::JwkSet;
 use super::rules::IdTokenRules;
 use crate::crypto::Crypto;
@@ -37,10 +37,8 @@ pub fn verify(
     let mut checks = Checks { observer };
     let jws = Compact::cut(token.expose(), rules.endpoint)?;
     let header = jws.header()?;
-    let algorithm = checks.require("alg", header.algorithm(&jws, rules.algorithms), || {
-        let allowed: Vec<_> = rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
-        (allowed.join(" "), header.algorithm_name().map_or("(absent)".to_owned(), |name| safe_text(&name)))
-    })?;
+    let algorithm = header.algorithm(&jws, rules.algorithms);
+    let algorithm = checks.require("alg", algorithm, || alg_facts(&header, rules))?;
     let crit = if header.has_critical() { Err(SecurityError::CriticalHeader) } else { Ok(()) };
     checks.require("crit", crit, || ("(absent)".to_owned(), present(header.has_critical())))?;
     let typ = header.kind("typ", &jws)?;
@@ -75,7 +73,13 @@ pub(crate) fn judge_unverified(
     claims::check(&jws.payload()?, algorithm, rules, now, crypto, &mut checks).map(|_| ())
 }
 
-fn present(is: bool) -> String {
+/// The algorithms that are allowed, and the one that is used, in words.
+pub(super) fn alg_facts(header: &Header, rules: &IdTokenRules<'_>) -> (String, String) {
+    let allowed: Vec<_> = rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+    (allowed.join(" "), header.algorithm_name().map_or("(absent)".to_owned(), |name| safe_text(&name)))
+}
+
+pub(super) fn present(is: bool) -> String {
     if is { "(present)".to_owned() } else { "(absent)".to_owned() }
 }
 

@@ -122,6 +122,7 @@ pub const SPECIMENS: &[Specimen] = &[
         table: &introspection::TABLE,
         variants: &[
             ("access token", || boxed(introspection(&confidential()))),
+            ("signed answer", || boxed(introspection(&confidential()).demand_signature(&[SignatureAlgorithm::Rs256]))),
             ("failing method", || boxed(introspection(&failing()))),
         ],
     },

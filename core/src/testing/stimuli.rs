@@ -199,6 +199,11 @@ stimuli! {
     "leased another" Leased => |_| leased("canary-other");
     "lease failed" LeaseFailed => |_| Event::LeaseFailed(LoginNeeded::NoSession.into());
     "inactive" Response => |_| json(200, r#"{"active":false}"#);
+    "signed: active" Response => |s| signed(s, "1", MarkerCrypto::SIGNATURE, r#"{"active":true,"sub":"canary-subject"}"#);
+    "signed: inactive" Response => |s| signed(s, "1", MarkerCrypto::SIGNATURE, r#"{"active":false}"#);
+    "signed: no answer" Response => |s| signed(s, "1", MarkerCrypto::SIGNATURE, r#"{"active":"yes"}"#);
+    "signed by an unknown key" Response => |s| signed(s, "unknown", MarkerCrypto::SIGNATURE, r#"{"active":true}"#);
+    "signed by nobody" Response => |s| signed(s, "1", b"forged", r#"{"active":true}"#);
     "leased a bound token" Leased => |_| leased_bound();
     "lease failed for now" LeaseFailed => |_| Event::LeaseFailed(ProviderError::KeyUnavailable.into());
     "token refused" Response => |_| response(401, &[("www-authenticate", r#"Bearer error="invalid_token""#)], "");
@@ -319,6 +324,17 @@ fn redirected(location: &str) -> Event {
 
 fn too_much() -> Event {
     json(200, &"x".repeat(1024 * 1024 + 1))
+}
+
+/// A signed answer to an introspection.
+fn signed(situation: &Situation, kid: &str, signature: &[u8], answer: &str) -> Event {
+    let now = situation.now.as_secs();
+    let header = format!(r#"{{"alg":"RS256","kid":"{kid}","typ":"token-introspection+jwt"}}"#);
+    let claims = format!(r#"{{"iss":"{ISSUER}","aud":"{CLIENT_ID}","iat":{now},"token_introspection":{answer}}}"#);
+    let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let signature = URL_SAFE_NO_PAD.encode(signature);
+    let headers = [("content-type", "application/token-introspection+jwt")];
+    response(200, &headers, &format!("{header}.{claims}.{signature}"))
 }
 
 fn with_id_token(situation: &Situation, kid: &str, signature: &[u8], first_claims: &str) -> Event {

@@ -443,6 +443,21 @@ pub(super) fn typ_at_jwt(draft: &mut Draft) {
     set(&mut draft.header, "typ", "at+jwt");
 }
 
+pub(super) fn typ_jwt(draft: &mut Draft) {
+    set(&mut draft.header, "typ", "JWT");
+}
+
+pub(super) fn top_level(draft: &mut Draft) {
+    if let Some(Value::Object(answer)) = draft.claims.remove("token_introspection") {
+        draft.claims.extend(answer.into_iter().filter(|(name, _)| !matches!(&**name, "iss" | "aud" | "iat")));
+    }
+}
+
+pub(super) fn introspection_text(draft: &mut Draft) {
+    let text = draft.claims.get("token_introspection").map(ToString::to_string).unwrap_or_default();
+    set(&mut draft.claims, "token_introspection", text);
+}
+
 pub(super) fn embedded_key(draft: &mut Draft) {
     unknown_kid(draft);
     set(&mut draft.header, "jku", "https://attacker.example/jwks");

@@ -36,6 +36,10 @@ pub(crate) enum Effect {
     IdToken(fn(&mut Draft)),
     /// Changes the id_tokens of refreshes.
     RefreshedIdToken(fn(&mut Draft)),
+    /// Changes each signed introspection answer.
+    Introspection(fn(&mut Draft)),
+    /// Leaves introspection answers unsigned that were to be signed.
+    IntrospectionUnsigned,
     /// Changes the published keys.
     Keys(fn(Vec<Value>) -> Result<Vec<Value>, Unspecified>),
     /// Makes new keys just before an id_token is signed.
@@ -100,7 +104,7 @@ const fn first(modules: &[&'static str]) -> Option<&'static str> {
     }
 }
 
-use Effect::{Answer, Callback, IdToken, Keys, Members, NoKids, RefreshedIdToken, Rotation, Sent};
+use Effect::{Answer, Callback, IdToken, Introspection, Keys, Members, NoKids, RefreshedIdToken, Rotation, Sent};
 use effects as e;
 
 faults! {
@@ -313,6 +317,23 @@ faults! {
         "Polls get a 503 with Retry-After: 1.";
     DeviceSlowDownForever "device-slow-down-forever" Answer(Place::Poll, e::slow_down),
         "Polls get slow_down, always.";
+
+    IntrospectionWrongAud "introspection-wrong-aud" Introspection(e::wrong_aud),
+        "A signed introspection answer is for another client.";
+    IntrospectionWrongIss "introspection-wrong-iss" Introspection(e::wrong_iss),
+        "A signed introspection answer is another issuer's.";
+    IntrospectionTypJwt "introspection-typ-jwt" Introspection(e::typ_jwt),
+        "A signed introspection answer's typ is JWT.";
+    IntrospectionAlgNone "introspection-alg-none" Introspection(e::alg_none),
+        "A signed introspection answer has alg none and no signature.";
+    IntrospectionBadSignature "introspection-bad-signature" Introspection(e::bad_signature),
+        "A signed introspection answer's signature bytes are changed.";
+    IntrospectionTopLevel "introspection-top-level" Introspection(e::top_level),
+        "A signed introspection answer says what it has to say beside token_introspection, and not in it.";
+    IntrospectionText "introspection-text" Introspection(e::introspection_text),
+        "A signed introspection answer's token_introspection is a text.";
+    IntrospectionUnsigned "introspection-unsigned" Effect::IntrospectionUnsigned,
+        "The introspection answer is not signed although a signed one was asked for.";
 
     Revocation503 "revocation-503" Answer(Place::Revocation, e::busy),
         "The revocation answer is a 503 with Retry-After: 1.";

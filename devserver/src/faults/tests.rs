@@ -126,6 +126,18 @@ fn is_mac_with_public_key(jwt: &str, key: &Value) -> bool {
     hmac::verify(&secret, input.as_bytes(), &URL_SAFE_NO_PAD.decode(mac).unwrap()).is_ok()
 }
 
+/// The answer to an introspection that demands a signature.
+fn introspected(server: &DevServer) -> Answered {
+    let token = credentials(server).member("access_token");
+    ask_signed(server, &token)
+}
+
+/// The header and the claims of that answer; nothing, if it is no JWT.
+fn signed(server: &DevServer) -> (Value, Value) {
+    let jwt = introspected(server).text();
+    if jwt.starts_with('{') { (Value::Null, Value::Null) } else { (header_of(&jwt), claims_of(&jwt)) }
+}
+
 /// Whether a client sees the fault.
 fn shows(fault: Fault, server: &DevServer) -> bool {
     let past = |seconds: u64| START.as_secs().saturating_sub(seconds);
@@ -321,6 +333,21 @@ fn shows(fault: Fault, server: &DevServer) -> bool {
         Fault::DeviceJavascriptUri => start_device(server).member("verification_uri").starts_with("javascript:"),
         Fault::Device503RetryAfter => status_and_wait(&polled(server)) == (503, "1"),
         Fault::DeviceSlowDownForever => polled(server).json()["error"] == "slow_down",
+
+        Fault::IntrospectionWrongAud => signed(server).1["aud"] == "demo-service1",
+        Fault::IntrospectionWrongIss => signed(server).1["iss"] == format!("{}1", server.issuer()),
+        Fault::IntrospectionTypJwt => signed(server).0["typ"] == "JWT",
+        Fault::IntrospectionAlgNone => signed(server).0["alg"] == "none",
+        Fault::IntrospectionBadSignature => {
+            let jwt = introspected(server).text();
+            !jwt.starts_with('{') && !verifies(server, &jwt)
+        }
+        Fault::IntrospectionTopLevel => {
+            let claims = signed(server).1;
+            claims["active"] == true && claims["token_introspection"].is_null()
+        }
+        Fault::IntrospectionText => signed(server).1["token_introspection"].is_string(),
+        Fault::IntrospectionUnsigned => introspected(server).header("content-type") == "application/json",
 
         Fault::Revocation503 => {
             let answer = post(server, "/revoke", &[("client_id", "demo-app"), ("token", "t")]);

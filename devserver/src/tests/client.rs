@@ -207,6 +207,13 @@ pub(crate) fn credentials(server: &DevServer) -> Answered {
     post_as_service(server, "/token", &[("grant_type", "client_credentials"), ("scope", "read")])
 }
 
+/// An introspection by `demo-service` that demands a signed answer.
+pub(crate) fn ask_signed(server: &DevServer, token: &str) -> Answered {
+    let basic = basic("demo-service", "demo-secret");
+    let headers = [("Authorization", &*basic), ("Accept", "application/token-introspection+jwt")];
+    post_with(server, "/introspect", &headers, &[("token", token)])
+}
+
 pub(crate) fn poll(server: &DevServer, device_code: &str) -> Answered {
     let form = [("grant_type", DEVICE_GRANT), ("client_id", "demo-app"), ("device_code", device_code)];
     post(server, "/token", &form)

@@ -23,6 +23,23 @@ fn introspection_tells_a_confidential_client_about_tokens() {
 }
 
 #[test]
+fn introspection_is_signed_for_who_asks_for_that() {
+    let (server, _) = allowing();
+    let token = credentials(&server).member("access_token");
+    let answer = ask_signed(&server, &token);
+    assert_eq!(answer.header("content-type"), "application/token-introspection+jwt");
+    let jwt = answer.text();
+    assert!(verifies(&server, &jwt));
+    assert_eq!(header_of(&jwt)["typ"], "token-introspection+jwt");
+    let claims = claims_of(&jwt);
+    assert_eq!((&claims["iss"], &claims["aud"]), (&server.issuer().into(), &"demo-service".into()));
+    assert_eq!(claims["iat"], START.as_secs());
+    assert_eq!(claims["token_introspection"], post_as_service(&server, "/introspect", &[("token", &token)]).json());
+    let unknown = claims_of(&ask_signed(&server, "unknown").text());
+    assert_eq!(unknown["token_introspection"], serde_json::json!({ "active": false }));
+}
+
+#[test]
 fn introspection_needs_a_client_with_a_secret() {
     let (server, _) = allowing();
     let answer = post(&server, "/introspect", &[("client_id", "demo-app"), ("token", "t")]);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use grantflow_core::Secret;
 use grantflow_core::endpoint::Introspected;
 use grantflow_core::endpoint::revocation::TokenKind;
-use grantflow_core::error::{Advice, Error};
+use grantflow_core::error::{Advice, Error, SecurityError};
+use grantflow_core::jose::SignatureAlgorithm;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
@@ -145,12 +146,15 @@ async fn a_confidential_client_gets_a_token_of_its_own_asks_about_it_and_revokes
     let tokens = client.client_credentials("read").await.unwrap();
     let told = client.introspect(tokens.access_token(), TokenKind::Access).await.unwrap();
     assert!(matches!(told, Introspected::Active(active) if active.client_id().as_deref() == Some("me")));
+    let algorithms = [SignatureAlgorithm::Es256];
+    let unsigned = client.introspect_signed(tokens.access_token(), TokenKind::Access, &algorithms).await;
+    assert_eq!(unsigned.unwrap_err(), Error::Security(SecurityError::Unsigned));
     client.revoke(tokens.access_token(), TokenKind::Access).await.unwrap();
     assert!(matches!(client.userinfo(&tokens).await.unwrap_err(), Error::Config(_)), "there is no identity");
     let log = log.lock().unwrap();
     assert!(log[1..].iter().all(|asked| asked.contains("client_secret=s3cret")), "{log:?}");
     let paths: Vec<_> = log.iter().map(|asked| asked.split(' ').next().unwrap()).collect();
-    assert_eq!(paths[1..], ["/token", "/introspect", "/revoke"]);
+    assert_eq!(paths[1..], ["/token", "/introspect", "/introspect", "/revoke"]);
 }
 
 #[tokio::test]

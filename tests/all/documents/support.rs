@@ -119,6 +119,18 @@ pub const SUPPORTED: &[Supported] = &[
         ["ir_01_only_the_boolean_true_is_active"]
     ),
     supported!(
+        "RFC 9701",
+        "introspection, signed answers where they are demanded",
+        [grantflow_core::endpoint::Introspection],
+        ["ir_03_a_signed_answer_of_the_wrong_kind_is_refused"]
+    ),
+    supported!(
+        "RFC 6749 §4.5",
+        "any grant that is one request, by its grant_type and parameters",
+        [grantflow_core::grant::ExtensionGrant],
+        ["l_22_a_grant_of_ones_own_is_sent_with_its_parameters_with_every_driver"]
+    ),
+    supported!(
         "RFC 7515, 7517, 7518, 8037",
         "verification with RS, PS, ES (256, 384, 512) and EdDSA",
         [grantflow_core::jose::verify, grantflow_core::jose::JwkSet],
@@ -193,7 +205,7 @@ pub const NOT_YET: &[(&str, &str)] = &[
     ("RFC 7591, 7592", "dynamic registration"),
     ("RFC 8705", "mutual TLS"),
     ("RFC 9728", "protected resource metadata"),
-    ("RFC 9701, signed UserInfo", "JWT answers of introspection and UserInfo"),
+    ("OpenID Connect Core §5.3.2", "signed answers of UserInfo"),
     ("RFC 7516", "encrypted id_tokens and answers"),
     ("OpenID Connect CIBA", "authentication in the background"),
     ("OpenID Connect logout", "RP-initiated, front-channel and back-channel logout, session management"),

@@ -31,13 +31,14 @@ enum Flow {
     ClientCredentials,
     Device,
     UserInfo,
+    SignedIntrospection,
     Revocation,
 }
 
 use Flow::*;
 
 impl Flow {
-    const ALL: [(Flow, &'static str); 9] = [
+    const ALL: [(Flow, &'static str); 10] = [
         (Discovery, "discovery"),
         (Login, "login"),
         (PlainLogin, "plain-login"),
@@ -46,6 +47,7 @@ impl Flow {
         (ClientCredentials, "client-credentials"),
         (Device, "device"),
         (UserInfo, "userinfo"),
+        (SignedIntrospection, "signed-introspection"),
         (Revocation, "revocation"),
     ];
 
@@ -58,7 +60,7 @@ impl Flow {
             Discovery => &[],
             Login | PlainLogin | FormPostLogin | ClientCredentials | Device => &[Step::Discover],
             // Another process has no keys yet.
-            Refresh => &[Step::Discover, Step::Login(OPENID), Step::AnotherProcess],
+            Refresh | SignedIntrospection => &[Step::Discover, Step::Login(OPENID), Step::AnotherProcess],
             UserInfo | Revocation => &[Step::Discover, Step::Login(OPENID)],
         }
     }
@@ -73,6 +75,7 @@ impl Flow {
             ClientCredentials => Step::ClientCredentials(Who::Basic, "read"),
             Device => Step::Device(Who::Public, "openid profile"),
             UserInfo => Step::UserInfo,
+            SignedIntrospection => Step::IntrospectSigned(Which::Access),
             Revocation => Step::Revoke(Which::Refresh),
         }
     }
@@ -94,6 +97,7 @@ fn touched(fault: Fault) -> &'static [Flow] {
         }
         _ if begins(&["userinfo-"]) => &[UserInfo],
         _ if begins(&["device-"]) => &[Device],
+        _ if begins(&["introspection-"]) => &[SignedIntrospection],
         _ if begins(&["revocation-"]) => &[Revocation],
         _ => panic!("say which flows the fault {name} touches"),
     }
@@ -179,6 +183,11 @@ fn faults_in_client_credentials() {
 #[test]
 fn faults_on_a_device() {
     check_all(Device);
+}
+
+#[test]
+fn ir_03_signed_answers_of_the_wrong_kind_are_refused() {
+    check_all(SignedIntrospection);
 }
 
 #[test]

@@ -267,6 +267,20 @@ const SCENARIOS: &[Scenario] = &[
                    userinfo:401 revoke revoke introspect token:400 revoke",
     },
     Scenario {
+        name: "what the server says of tokens under its signature",
+        setup: HONEST,
+        steps: &[
+            FOUND,
+            (Login(Ask { who: Who::Basic, scope: "read", ..OPENID }), "Bearer [read] 3600 s, refresh token"),
+            (IntrospectSigned(Which::Access), "active: alice for demo-service with read"),
+            (IntrospectSigned(Which::Unknown), "inactive"),
+            (RotateKeys, ""),
+            (IntrospectSigned(Which::Refresh), "active: alice for demo-service with read"),
+            (Introspect(Which::Access), "active: alice for demo-service with read"),
+        ],
+        requests: "openid-configuration authorize token introspect jwks introspect introspect jwks introspect",
+    },
+    Scenario {
         name: "an access token that has expired",
         setup: HONEST,
         steps: &[

@@ -12,6 +12,7 @@ use grantflow_core::endpoint::{Discovery, Introspection, Revocation, UserInfo};
 use grantflow_core::error::{Advice, Error, Rule, SecurityError};
 use grantflow_core::grant::refresh::RefreshRequest;
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh};
+use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::machine::{Effect, Event, Machine, Step as Turn};
 use grantflow_core::server::ServerMetadata;
 use grantflow_core::token::TokenSet;
@@ -183,7 +184,8 @@ impl<R: Runner> Play<R> {
             Step::ClientCredentials(who, scope) => self.client_credentials(who, scope),
             Step::Device(who, scope) => self.device(who, scope),
             Step::UserInfo => self.userinfo(),
-            Step::Introspect(which) => self.introspect(which),
+            Step::Introspect(which) => self.introspect(which, None),
+            Step::IntrospectSigned(which) => self.introspect(which, Some(&[SignatureAlgorithm::Rs256])),
             Step::Revoke(which) => self.revoke(which),
             Step::Begin(ask) => self.begin(ask),
             Step::FinishResumed => self.resume(),
@@ -300,10 +302,13 @@ impl<R: Runner> Play<R> {
         }
     }
 
-    fn introspect(&mut self, which: Which) -> Result<String, Error> {
+    fn introspect(&mut self, which: Which, signed: Option<&[SignatureAlgorithm]>) -> Result<String, Error> {
         let client = self.client(Who::Basic);
         let (token, kind) = self.token(which);
         let mut machine = Introspection::new(&client, &token, kind)?;
+        if let Some(algorithms) = signed {
+            machine = machine.demand_signature(algorithms);
+        }
         Ok(match self.run(&mut machine, Event::Start)? {
             Introspected::Active(active) => format!(
                 "active: {} for {} with {}",
