@@ -92,6 +92,8 @@ pub(crate) enum TokenCommand {
     ClientCredentials(ClientCredentialsArgs),
     /// Get a new token with a refresh token (RFC 6749 section 6).
     Refresh(RefreshArgs),
+    /// Get a token by a grant that has no command of its own (RFC 6749 section 4.5): token exchange, say.
+    Grant(GrantArgs),
 }
 
 #[derive(Debug, Args)]
@@ -362,6 +364,23 @@ pub(crate) struct RefreshArgs {
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) refresh_token: RefreshTokenArgs,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantArgs {
+    /// The grant_type: a URI, or a word that the server knows.
+    #[arg(value_name = "GRANT_TYPE")]
+    pub(crate) grant_type: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Add a parameter that is a secret, from this environment variable. May be repeated.
+    #[arg(long, value_name = "NAME=VARIABLE", value_parser = parameter)]
+    pub(crate) secret_param_env: Vec<(String, String)>,
+    /// Add a parameter that is a secret, from this file, which nobody else may read. May be repeated.
+    #[arg(long, value_name = "NAME=PATH", value_parser = parameter)]
+    pub(crate) secret_param_file: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }

@@ -14,7 +14,10 @@ use grantflow_core::endpoint::revocation::TokenKind;
 use grantflow_core::endpoint::{Discovery, Introspected, Introspection, Jwks, Revocation, UserInfo};
 use grantflow_core::error::safe_text;
 use grantflow_core::grant::refresh::RefreshRequest;
-use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh};
+use grantflow_core::grant::{
+    AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, ExtensionGrant, ExtensionRequest, Extras,
+    Refresh,
+};
 use grantflow_core::http::Body;
 use grantflow_core::loopback::{Pages, Place, ResponseMode};
 use grantflow_core::machine::{Event, Machine};
@@ -92,6 +95,7 @@ impl Demo {
             }
         }
         rows.keep("client-credentials", self.client_credentials(&service).await);
+        rows.keep("extension-grant", self.exchanged(&service).await);
         rows.keep("device", self.device(&app).await);
         if let Some(handle) = rows.keep("token-manager", self.managed(&service).await) {
             rows.keep("authorized-request", self.request(handle).await);
@@ -189,6 +193,17 @@ impl Demo {
         self.trace.heading("Client credentials: a service acts for itself");
         let mut flow = ClientCredentials::new(service, "read", &Extras::default())?;
         let tokens = self.drive(&mut flow, &mut Nobody).await?;
+        Ok(((), format!("{} token, scope {}", tokens.token_type(), tokens.scope())))
+    }
+
+    async fn exchanged(&self, service: &Client) -> Outcome<()> {
+        self.trace.heading("A grant of one's own: one token for another (RFC 8693)");
+        let mut flow = ClientCredentials::new(service, "read write", &Extras::default())?;
+        let subject = self.drive(&mut flow, &mut Nobody).await?;
+        let extras = Extras::new([("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")])?;
+        let request = ExtensionRequest::new("urn:ietf:params:oauth:grant-type:token-exchange").extras(extras);
+        let request = request.secret_parameter("subject_token", subject.access_token().duplicate())?.scope("read")?;
+        let tokens = self.drive(&mut ExtensionGrant::new(service, request)?, &mut Nobody).await?;
         Ok(((), format!("{} token, scope {}", tokens.token_type(), tokens.scope())))
     }
 

@@ -77,6 +77,7 @@ fn perform(command: Command, store: Option<&str>, trace: Trace) -> Result<Artefa
             token::client_credentials(&args, trace)
         }
         Command::Token(TokenArgs { grant: Some(TokenCommand::Refresh(args)), .. }) => token::refresh(&args, trace),
+        Command::Token(TokenArgs { grant: Some(TokenCommand::Grant(args)), .. }) => token::grant(&args, trace),
         Command::Token(TokenArgs { grant: None, saved }) => saved::token(&saved, &Kept::open(store)?, trace),
         Command::List(args) => list::run(&args, &Kept::open(store)?),
         Command::Inspect(args) => inspect::run(&args.name, &Kept::open(store)?),

@@ -43,6 +43,22 @@ pub(crate) fn refresh_token(args: &RefreshTokenArgs) -> Result<Secret, Failure> 
     source.read()?.ok_or_else(|| Failure::Usage("there is no refresh token".to_owned()))
 }
 
+/// Reads a secret parameter of a grant from an environment variable.
+pub(crate) fn parameter_from_env(name: &str) -> Result<Secret, Failure> {
+    parameter(&Source { what: PARAMETER, env: Some(name), file: None, stdin: false })
+}
+
+/// Reads a secret parameter of a grant from a file.
+pub(crate) fn parameter_from_file(path: &Path) -> Result<Secret, Failure> {
+    parameter(&Source { what: PARAMETER, env: None, file: Some(path), stdin: false })
+}
+
+const PARAMETER: &str = "secret parameter";
+
+fn parameter(source: &Source<'_>) -> Result<Secret, Failure> {
+    source.read()?.ok_or_else(|| Failure::Usage("there is no secret parameter".to_owned()))
+}
+
 impl Source<'_> {
     fn read(&self) -> Result<Option<Secret>, Failure> {
         let what = self.what;

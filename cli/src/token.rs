@@ -1,12 +1,14 @@
 //! `grantflow token`: tokens without a person.
 
+use std::path::Path;
+
 use grantflow_core::grant::refresh::RefreshRequest;
-use grantflow_core::grant::{ClientCredentials, Refresh};
+use grantflow_core::grant::{ClientCredentials, ExtensionGrant, ExtensionRequest, Refresh};
 use grantflow_core::http::UrlPolicy;
 use grantflow_core::machine::Event;
 use grantflow_tokio::Nobody;
 
-use crate::args::{ClientCredentialsArgs, RefreshArgs};
+use crate::args::{ClientCredentialsArgs, GrantArgs, RefreshArgs};
 use crate::exit::{Artefact, Failure};
 use crate::output::Output;
 use crate::trace::Trace;
@@ -20,6 +22,26 @@ pub(crate) fn client_credentials(args: &ClientCredentialsArgs, trace: Trace) -> 
         let driver = trace.driver();
         let client = connect::client(&driver, &args.server, secret, UrlPolicy::default()).await?;
         let mut flow = ClientCredentials::new(&client, &args.ask.scope, &extras)?;
+        let tokens = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
+        output::artefact(&tokens, args.ask.output.unwrap_or(Output::Token))
+    })
+}
+
+/// A token by a grant that has no command of its own.
+pub(crate) fn grant(args: &GrantArgs, trace: Trace) -> Result<Artefact, Failure> {
+    let extras = connect::extras_with_resources(&args.ask)?;
+    let secret = secrets::client_secret(&args.server.secret)?;
+    let mut request = ExtensionRequest::new(&args.grant_type).extras(extras).scope(&args.ask.scope)?;
+    for (name, variable) in &args.secret_param_env {
+        request = request.secret_parameter(name, secrets::parameter_from_env(variable)?)?;
+    }
+    for (name, path) in &args.secret_param_file {
+        request = request.secret_parameter(name, secrets::parameter_from_file(Path::new(path))?)?;
+    }
+    run::block_on(async {
+        let driver = trace.driver();
+        let client = connect::client(&driver, &args.server, secret, UrlPolicy::default()).await?;
+        let mut flow = ExtensionGrant::new(&client, request)?;
         let tokens = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
         output::artefact(&tokens, args.ask.output.unwrap_or(Output::Token))
     })

@@ -39,6 +39,7 @@ pub const TABLES: &[&Table] = &[
     &grant::client_credentials::TABLE,
     &grant::device::TABLE,
     &grant::refresh::TABLE,
+    &grant::extension::TABLE,
     &endpoint::discovery::TABLE,
     &endpoint::jwks::TABLE,
     &endpoint::userinfo::TABLE,

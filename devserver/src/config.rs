@@ -48,7 +48,7 @@ pub type OnSecret = Arc<dyn Fn(&str, &str) + Send + Sync>;
 /// | kind | name | secret | may |
 /// |---|---|---|---|
 /// | public client | `demo-app` | none | authorization code, refresh, device |
-/// | confidential client | `demo-service` | `demo-secret` | these and client credentials, introspection |
+/// | confidential client | `demo-service` | `demo-secret` | these and client credentials, token exchange, introspection |
 /// | user | `alice` | `wonderland` | |
 ///
 /// Both clients may redirect to `/`, `/callback` and `/cb` of `http://127.0.0.1` and `http://[::1]` on any port, and
@@ -150,11 +150,15 @@ pub enum GrantType {
     /// RFC 8628 §3.4.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code", alias = "device_code")]
     DeviceCode,
+    /// RFC 8693, for access tokens of this server.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange", alias = "token-exchange")]
+    TokenExchange,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken, Self::DeviceCode];
+    pub const ALL: [Self; 5] =
+        [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken, Self::DeviceCode, Self::TokenExchange];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -163,6 +167,7 @@ impl GrantType {
             Self::ClientCredentials => "client_credentials",
             Self::RefreshToken => "refresh_token",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 }

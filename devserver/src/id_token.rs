@@ -39,6 +39,8 @@ pub(crate) enum Occasion {
     Login,
     /// A later one, which carries no nonce.
     Refresh,
+    /// One token for another: there is no id_token.
+    Exchange,
 }
 
 /// The id_token for a grant.

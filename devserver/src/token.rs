@@ -1,5 +1,5 @@
-//! The token endpoint: the four grants, and the answer they share
-//! (RFC 6749 §4.1.3, §4.4, §5, §6; RFC 7636 §4.6; RFC 8628 §3.4; RFC 8707 §2.2; RFC 9700 §2.1, §4.14).
+//! The token endpoint: the five grants, and the answer they share
+//! (RFC 6749 §4.1.3, §4.4, §5, §6; RFC 7636 §4.6; RFC 8628 §3.4; RFC 8693 §2; RFC 8707 §2.2; RFC 9700 §2.1, §4.14).
 
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub(crate) fn token(cx: &mut Context<'_>, request: &Request) -> Result<Reply, Re
         GrantType::ClientCredentials => client_credentials(cx, client, form),
         GrantType::RefreshToken => refresh_token(cx, client, form),
         GrantType::DeviceCode => device_code(cx, client, form),
+        GrantType::TokenExchange => token_exchange(cx, client, form),
     }
 }
 
@@ -193,6 +194,31 @@ fn device_code(cx: &mut Context<'_>, client: &ClientEntry, form: &Params) -> Res
     issue(cx, client, &grant, &grant.scopes, Occasion::Login)
 }
 
+/// Gives another access token for one of this server's, with as much scope or less (RFC 8693 §2).
+fn token_exchange(cx: &mut Context<'_>, client: &ClientEntry, form: &Params) -> Result<Reply, Refusal> {
+    if client.secret.is_none() {
+        return Err(Refusal::new("unauthorized_client", "a public client exchanges nothing"));
+    }
+    if form.required("subject_token_type")? != ACCESS_TOKEN {
+        return Err(Refusal::invalid_request("subject_token_type is none that is exchanged here"));
+    }
+    let subject = cx.state.tokens.find(cx.now, &key(form.required("subject_token")?));
+    let subject = subject.ok_or_else(|| Refusal::invalid_request("subject_token is unknown or has expired"))?;
+    let held = subject.grant.clone();
+    let asked = form.words("scope");
+    if asked.iter().any(|scope| !held.has_scope(scope)) {
+        return Err(Refusal::new("invalid_scope", "the scope is wider than that of the subject's token"));
+    }
+    let mut scopes = if asked.is_empty() { held.scopes.clone() } else { asked };
+    scopes.retain(|scope| scope != "openid");
+    let audience = audience(form).map_err(|why| Refusal::new("invalid_target", why))?;
+    let grant = Grant { client: client.id.clone(), audience, scopes, ..held };
+    issue(cx, client, &grant, &grant.scopes, Occasion::Exchange)
+}
+
+/// What is exchanged, and what comes of it (RFC 8693 §3).
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
 /// Issues tokens with `scopes`, which are the grant's or some of them.
 fn issue(
     cx: &mut Context<'_>,
@@ -224,7 +250,14 @@ fn issue(
         cx.config.tell_secret("id_token", &token);
         members.insert("id_token".to_owned(), token.into());
     }
-    let renewed = occasion == Occasion::Login || cx.config.refresh_rotation == RefreshRotation::Rotate;
+    let renewed = match occasion {
+        Occasion::Login => true,
+        Occasion::Refresh => cx.config.refresh_rotation == RefreshRotation::Rotate,
+        Occasion::Exchange => {
+            members.insert("issued_token_type".to_owned(), ACCESS_TOKEN.into());
+            false
+        }
+    };
     if user.is_some() && renewed && client.grants.contains(&GrantType::RefreshToken) {
         let text = random_text::<32>().map_err(trouble)?;
         let expires = cx.now.plus(seconds(cx.config.refresh_token_lifetime));

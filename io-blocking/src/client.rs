@@ -7,7 +7,10 @@ use grantflow_core::endpoint::revocation::TokenKind;
 use grantflow_core::endpoint::{Discovery, Introspected, Introspection, Profile, Revocation, UserInfo};
 use grantflow_core::error::ConfigError;
 use grantflow_core::grant::refresh::RefreshRequest;
-use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh};
+use grantflow_core::grant::{
+    AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, ExtensionGrant, ExtensionRequest, Extras,
+    Refresh,
+};
 use grantflow_core::jose::SignatureAlgorithm;
 use grantflow_core::loopback::{DEFAULT_WAIT, Pages, Place, ResponseMode};
 use grantflow_core::machine::{Event, UserCode};
@@ -183,6 +186,15 @@ impl Client {
     /// As [`ClientCredentials`] gives them.
     pub fn client_credentials(&self, scope: &str) -> Result<TokenSet, Error> {
         let mut flow = ClientCredentials::new(&self.client, scope, &Extras::default())?;
+        self.driver.run(&mut flow, Event::Start, &mut Nobody)
+    }
+
+    /// Gets tokens by a grant that has no flow of its own (RFC 6749 §4.5).
+    ///
+    /// # Errors
+    /// As [`ExtensionGrant`] gives them.
+    pub fn extension_grant(&self, request: ExtensionRequest) -> Result<TokenSet, Error> {
+        let mut flow = ExtensionGrant::new(&self.client, request)?;
         self.driver.run(&mut flow, Event::Start, &mut Nobody)
     }
 

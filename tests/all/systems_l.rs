@@ -2,11 +2,12 @@
 //! on purpose, is carried by a test that names it.
 //!
 //! `asking` holds requests to the authorization endpoint and what comes back, `requests` the exact token requests and
-//! their answers, `proving` client authentication, `verifying` id_tokens and discovery, `drivers` what all three ways of
+//! their answers, `by_get` those by GET, `granting` grants of one's own, `proving` client authentication, `verifying` id_tokens and discovery, `drivers` what all three ways of
 //! running have in common.
 
 mod asking;
 mod drivers;
+mod granting;
 mod proving;
 mod requests;
 mod verifying;

@@ -9,6 +9,9 @@ fn cl_01_no_option_takes_a_secret_and_none_that_was_typed_is_repeated() {
         "token client-credentials --issuer https://as.example --client-id x --client-secret=canary-typed",
         "token refresh --issuer https://as.example --client-id x --refresh-token canary-typed",
         "token client-credentials --issuer https://as.example --client-id x --client-secret-env canary-typed",
+        "token grant urn:x --issuer https://as.example --client-id x --secret-param assertion=canary-typed",
+        "token grant urn:x --issuer https://as.example --client-id x --secret-param-env assertion=canary-typed",
+        "token grant urn:x --issuer https://as.example --client-id x --secret-param-env canary-typed",
         "login --issuer https://as.example --client-id x --password canary-typed",
     ];
     for line in lines {

@@ -219,7 +219,7 @@ fn a_client_secret_is_found_again_and_stands_in_no_file() {
 #[test]
 fn names_that_mean_something_else_are_refused() {
     let home = Home::new();
-    for name in ["refresh", "client-credentials", "help", "", "a b", "-x", "ü", "a\nb"] {
+    for name in ["refresh", "client-credentials", "grant", "help", "", "a b", "-x", "ü", "a\nb"] {
         let base = ["login", "--no-browser", "--issuer", "https://as.example", "--client-id", "x"];
         let mut command = home.command("");
         command.args(base).arg(format!("--save={name}"));

@@ -105,6 +105,37 @@ fn cl_13_unknown_keys_in_the_servers_configuration_are_an_error_that_quotes_noth
 }
 
 #[test]
+fn l_22_a_grant_without_a_command_of_its_own_is_sent_with_its_parameters() {
+    let server = honest();
+    let subject = client_credentials(&server, "").printed().trim().to_owned();
+    let line = format!(
+        "token grant urn:ietf:params:oauth:grant-type:token-exchange --issuer {} --client-id demo-service \
+         --client-secret-env S --param subject_token_type=urn:ietf:params:oauth:token-type:access_token --output json",
+        server.issuer()
+    );
+    let words = || line.split_whitespace();
+    let by_variable = ["--secret-param-env", "subject_token=T"];
+    let one = ran(command(words()).args(by_variable).env("S", SECRET).env("T", &subject));
+    assert_eq!(json(&one)["scope"], "read");
+    let file = format!("subject_token={}", secret_file(&format!("{subject}\n")).display());
+    let two = ran(command(words()).args(["--secret-param-file", &file, "--trace"]).env("S", SECRET));
+    assert_ne!(json(&two)["access_token"], json(&one)["access_token"]);
+    assert_absent(&two.err, [subject.as_str()]);
+    let hostile = r#"{"error":"invalid_request","error_description":"no: SUBJECT"}"#.replace("SUBJECT", &subject);
+    server.answer_next("/token", Answer::new(400, &[("content-type", "application/json")], hostile));
+    let refused = ran(command(words()).args(by_variable).env("S", SECRET).env("T", &subject));
+    assert_absent(refused.failed(4), [subject.as_str()]);
+
+    for grant in ["refresh_token", "password", "authorization_code"] {
+        let line = format!("token grant {grant} --issuer {} --client-id demo-app", server.issuer());
+        run(&line).failed(10);
+    }
+    let reserved =
+        ran(command(words()).args(["--secret-param-env", "code=T"]).env("S", SECRET).env("T", "canary-code"));
+    assert_absent(reserved.failed(10), ["canary-code"]);
+}
+
+#[test]
 fn a_refresh_rotates_and_an_old_refresh_token_is_refused() {
     let server = honest();
     let old = refresh_token(&server);

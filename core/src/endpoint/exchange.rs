@@ -127,6 +127,8 @@ pub(crate) struct Plan {
     accept: &'static str,
     user_agent: Option<HeaderValue>,
     form: Form,
+    /// The parameters that are secrets of the caller's own, by name.
+    secrets: Vec<String>,
     limit: usize,
     retries: Retries,
 }
@@ -163,6 +165,7 @@ impl Plan {
             accept: "application/json",
             user_agent: client.user_agent(),
             form,
+            secrets: Vec::new(),
             limit: ANSWER_LIMIT,
             retries: Retries::Bounded,
         })
@@ -189,9 +192,16 @@ impl Plan {
             accept: "application/json",
             user_agent: Some(default_user_agent()),
             form: Form::new(),
+            secrets: Vec::new(),
             limit: DOCUMENT_LIMIT,
             retries: Retries::Bounded,
         }
+    }
+
+    /// Says which parameters are secrets although the engine does not know them.
+    pub(crate) fn with_secrets(mut self, names: Vec<String>) -> Self {
+        self.secrets = names;
+        self
     }
 
     /// Asks for another media type than JSON.
@@ -475,8 +485,8 @@ impl Attempt {
 
     /// The secrets of the request, with all that hooks and an authentication method of the client's own have added.
     fn sent(&self) -> Sent {
-        const FIELDS: [&str; 5] = ["code", "code_verifier", "refresh_token", "device_code", "token"];
-        let fields = FIELDS.iter().flat_map(|name| self.plan.form.all(name));
+        let own = self.plan.secrets.iter().map(String::as_str);
+        let fields = SECRETS.into_iter().chain(own).flat_map(|name| self.plan.form.all(name));
         let made = self.assertion.iter().chain(&self.proof);
         let credential = match &self.plan.credentials {
             Attached::Nothing => None,
@@ -570,6 +580,9 @@ impl Attempt {
         Ok(url.as_str().parse().map_err(|_| flawed(UrlFlaw::Unparsable))?)
     }
 }
+
+/// The parameters of the engine's own that are secrets.
+const SECRETS: [&str; 5] = ["code", "code_verifier", "refresh_token", "device_code", "token"];
 
 fn sensitive(text: &str) -> Result<HeaderValue, Error> {
     let invalid = ConfigError::Invalid { setting: "credentials", why: "cannot be put into a header" };

@@ -62,10 +62,16 @@ impl Extras {
     /// [`ConfigError::ReservedParameter`] for a name that is the engine's own.
     pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) -> Result<(), Error> {
         let name = name.into();
-        if RESERVED.contains(&name.as_str()) {
-            return Err(ConfigError::ReservedParameter(safe_text(&name)).into());
-        }
+        Self::permits(&name)?;
         self.0.push((name, value.into()));
+        Ok(())
+    }
+
+    /// Refuses a name that is the engine's own.
+    pub(crate) fn permits(name: &str) -> Result<(), Error> {
+        if RESERVED.contains(&name) {
+            return Err(ConfigError::ReservedParameter(safe_text(name)).into());
+        }
         Ok(())
     }
 

@@ -16,8 +16,8 @@ use crate::endpoint::{
 };
 use crate::error::{Endpoint, Error, ProviderError};
 use crate::grant::{
-    AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras, Refresh, authorization_code,
-    client_credentials, device, refresh,
+    AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, ExtensionGrant, ExtensionRequest, Extras,
+    Refresh, authorization_code, client_credentials, device, extension, refresh,
 };
 use crate::http::form::Form;
 use crate::http::{Body, UrlPolicy};
@@ -102,6 +102,13 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen {
         table: &refresh::TABLE,
         variants: &[("public", || boxed(refresh(&public()))), ("failing method", || boxed(refresh(&failing())))],
+    },
+    Specimen {
+        table: &extension::TABLE,
+        variants: &[
+            ("secret parameter", || boxed(extension_grant(&confidential()))),
+            ("failing method", || boxed(extension_grant(&failing()))),
+        ],
     },
     Specimen {
         table: &discovery::TABLE,
@@ -222,6 +229,7 @@ impl Storable for Device {
 impl Storable for Exchange {}
 impl Storable for ClientCredentials {}
 impl Storable for Refresh {}
+impl Storable for ExtensionGrant {}
 impl Storable for Discovery {}
 impl Storable for Jwks {}
 impl Storable for UserInfo {}
@@ -241,6 +249,12 @@ fn authorization_code(client: &Client, scope: &str) -> AuthorizationCode {
 fn refresh(client: &Client) -> Refresh {
     let request = refresh::RefreshRequest::new(Secret::from("canary-refresh-token"));
     or_broken(Refresh::new(client, request))
+}
+
+fn extension_grant(client: &Client) -> ExtensionGrant {
+    let request = ExtensionRequest::new("urn:example:grant-type:ticket");
+    let request = request.secret_parameter("ticket", Secret::from("canary-access-ticket"));
+    or_broken(ExtensionGrant::new(client, or_broken(request)))
 }
 
 fn settings(source: Source) -> Settings {

@@ -324,3 +324,28 @@ fn token_request_may_ask_for_some_of_the_resources_only() {
     let told = post_as_service(&server, "/introspect", &[("token", &token)]).json();
     assert_eq!(told["aud"], "https://a.example/");
 }
+
+#[test]
+fn an_access_token_is_exchanged_for_one_with_less_scope() {
+    let (server, _) = allowing();
+    let subject = redeem(&server, &code(&server)).member("access_token");
+    let exchange = |more: &[(&str, &str)]| {
+        let base = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ];
+        post_as_service(&server, "/token", &[&base, more].concat())
+    };
+    let answer = exchange(&[("subject_token", &subject), ("scope", "profile"), ("audience", "urn:api")]).json();
+    assert_eq!(answer["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    assert_eq!((&answer["scope"], &answer["refresh_token"]), (&"profile".into(), &serde_json::Value::Null));
+    let token = answer["access_token"].as_str().unwrap();
+    let told = post_as_service(&server, "/introspect", &[("token", token)]).json();
+    assert_eq!((&told["sub"], &told["client_id"]), (&"alice".into(), &"demo-service".into()));
+    assert_eq!(told["aud"], "urn:api");
+    let wider = exchange(&[("subject_token", &subject), ("scope", "admin")]);
+    assert_eq!(wider.member("error"), "invalid_scope");
+    assert_eq!(exchange(&[("subject_token", "unknown")]).member("error"), "invalid_request");
+    let public = [("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("client_id", "demo-app")];
+    assert_eq!(post(&server, "/token", &public).member("error"), "unauthorized_client");
+}

@@ -200,7 +200,7 @@ pub const SUPPORTED: &[Supported] = &[
 
 pub const NOT_YET: &[(&str, &str)] = &[
     ("RFC 9126, RFC 9101, JARM", "pushed and signed authorization requests, signed responses"),
-    ("RFC 8693", "token exchange"),
+    ("RFC 8693", "a flow of its own for token exchange"),
     ("RFC 7521, 7522, 7523 §2.1", "assertions as grants"),
     ("RFC 7591, 7592", "dynamic registration"),
     ("RFC 8705", "mutual TLS"),
