@@ -6,6 +6,7 @@
 //! running have in common.
 
 mod asking;
+mod by_get;
 mod drivers;
 mod granting;
 mod proving;

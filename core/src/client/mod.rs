@@ -68,6 +68,17 @@ struct Dialect {
     separator: Separator,
     /// What every request says of the program that sends it.
     user_agent: Option<HeaderValue>,
+    /// How tokens are asked for.
+    token_requests: TokenRequests,
+}
+
+/// How tokens are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenRequests {
+    /// RFC 6749 §3.2.
+    Post,
+    /// Against it.
+    Get,
 }
 
 /// What is said of the program unless it says otherwise. A static value: copying it costs nothing.
@@ -133,6 +144,7 @@ impl Client {
                 id_parameter: "client_id",
                 separator: Separator::Space,
                 user_agent: Some(default_user_agent()),
+                token_requests: TokenRequests::Post,
             },
             user_agent: None,
         }
@@ -177,6 +189,11 @@ impl Client {
     /// What the server calls `client_id`.
     pub(crate) fn id_parameter(&self) -> &'static str {
         self.0.dialect.id_parameter
+    }
+
+    /// Whether the parameters of token requests stand in the URL.
+    pub(crate) fn asks_by_get(&self) -> bool {
+        self.0.dialect.token_requests == TokenRequests::Get
     }
 
     /// What requests say of the program, if anything.
@@ -270,6 +287,17 @@ impl ClientBuilder {
     pub fn no_user_agent(mut self) -> Self {
         self.user_agent = None;
         self.dialect.user_agent = None;
+        self
+    }
+
+    /// Asks for tokens by GET, with the parameters in the URL: for a server that takes no POST, against RFC 6749 §3.2.
+    ///
+    /// Dangerous: URLs stand in the logs of every server and proxy on the way, and an answer to GET may stay in a cache. So no
+    /// secret goes that way: a client secret has to go into a header ([`Authentication::SecretBasic`]), and a request that
+    /// carries one otherwise, a code, a refresh token, an assertion, fails with
+    /// [`ConfigError::SecretInQuery`] before anything is sent. What came so has [`Note::AskedByGet`](crate::token::Note::AskedByGet).
+    pub fn dangerous_get_token_requests(mut self) -> Self {
+        self.dialect.token_requests = TokenRequests::Get;
         self
     }
 

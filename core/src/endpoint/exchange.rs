@@ -21,7 +21,7 @@ use crate::client::{
     keep_nonce,
 };
 use crate::error::{
-    ConfigError, Delivery, Endpoint, Error, Expired, SendFailure, TransportError, TransportKind, UrlFlaw,
+    ConfigError, Delivery, Endpoint, Error, Expired, SendFailure, TransportError, TransportKind, UrlFlaw, safe_text,
 };
 use crate::http::form::Form;
 use crate::http::json::{Object, Value};
@@ -126,6 +126,7 @@ pub(crate) struct Plan {
     bound_to: Option<ProofKey>,
     accept: &'static str,
     user_agent: Option<HeaderValue>,
+    /// The body; the query where there is none.
     form: Form,
     /// The parameters that are secrets of the caller's own, by name.
     secrets: Vec<String>,
@@ -156,9 +157,10 @@ impl Plan {
     /// A form for an endpoint, authenticated as the client.
     pub(crate) fn post(client: &Client, endpoint: Endpoint, form: Form) -> Result<Self, Error> {
         let target = client.endpoint(endpoint)?.clone();
+        let by_get = endpoint == Endpoint::Token && client.asks_by_get();
         Ok(Self {
             endpoint,
-            method: HttpMethod::POST,
+            method: if by_get { HttpMethod::GET } else { HttpMethod::POST },
             target,
             credentials: Attached::Client(client.clone()),
             bound_to: None,
@@ -202,6 +204,11 @@ impl Plan {
     pub(crate) fn with_secrets(mut self, names: Vec<String>) -> Self {
         self.secrets = names;
         self
+    }
+
+    /// Whether the request changes nothing at the server.
+    fn is_safe(&self) -> bool {
+        self.method.is_safe() && self.form.is_empty()
     }
 
     /// Asks for another media type than JSON.
@@ -377,7 +384,7 @@ impl Exchange {
     fn lost(&mut self, mut attempt: Box<Attempt>, failure: SendFailure, cx: &mut Context<'_>) -> Turned {
         let finding = match failure.delivery {
             Delivery::NotSent => UNSENT,
-            Delivery::Unknown if attempt.plan.method.is_safe() => UNSURE_SAFE,
+            Delivery::Unknown if attempt.plan.is_safe() => UNSURE_SAFE,
             Delivery::Unknown => return Turn::Ended(UNSURE, attempt.broken(failure)),
         };
         // What will fail the same way again is not tried again.
@@ -558,6 +565,9 @@ impl Attempt {
             headers.insert(HeaderName::from_static("dpop"), sensitive(proof.expose())?);
         }
         let body = if plan.method == HttpMethod::GET {
+            if !form.is_empty() {
+                uri = self.with_query(&uri, &form)?;
+            }
             Body::empty()
         } else {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
@@ -568,6 +578,24 @@ impl Attempt {
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(Outgoing { request, max_body: plan.limit, timeout: TIMEOUT, reach: self.plan.target.reach })
+    }
+
+    /// Puts the parameters of a request without a body into its URL. No secret goes there, nor what may be one: a parameter
+    /// that somebody else than the flow has put in.
+    fn with_query(&self, uri: &http::Uri, form: &Form) -> Result<http::Uri, Error> {
+        let id = self.plan.client().map(|client| client.id_parameter());
+        let fit = |name: &str| {
+            let known = id == Some(name) || self.plan.form.get(name).is_some();
+            known && !SECRETS.contains(&name) && !self.plan.secrets.iter().any(|secret| secret == name)
+        };
+        if let Some((name, _)) = form.iter().find(|(name, _)| !fit(name)) {
+            return Err(ConfigError::SecretInQuery(safe_text(name)).into());
+        }
+        let separator = if uri.query().is_some() { '&' } else { '?' };
+        let query = form.encode();
+        let query = core::str::from_utf8(query.expose()).unwrap_or_default();
+        let flawed = |_| ConfigError::Url { endpoint: self.plan.endpoint, flaw: UrlFlaw::TooLong };
+        Ok(format!("{uri}{separator}{query}").parse().map_err(flawed)?)
     }
 
     /// A custom method may change the URL, but not send credentials to another origin.

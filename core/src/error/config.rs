@@ -42,6 +42,8 @@ pub enum ConfigError {
     AuthorizationConflict(String),
     /// An extra parameter would replace one of the engine's own.
     ReservedParameter(String),
+    /// This parameter would stand in a URL, and is a secret or may be one.
+    SecretInQuery(String),
     /// A hook of the client did what no hook may do. Nothing was sent.
     HookOverstepped {
         /// Where the hook runs.

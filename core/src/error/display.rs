@@ -98,6 +98,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "the request has `{name}` already, where the credential goes")
             }
             ConfigError::ReservedParameter(name) => write!(f, "the parameter `{name}` is the engine's own"),
+            ConfigError::SecretInQuery(name) => write!(f, "the parameter `{name}` must not stand in a URL"),
             ConfigError::HookOverstepped { point, flaw } => write!(f, "a hook at {point} {flaw}"),
             ConfigError::ProviderUnknown(name) => write!(f, "there is no provider named `{name}`"),
             ConfigError::ProviderAmbiguous => f.write_str("there are several providers: name one"),

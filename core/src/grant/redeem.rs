@@ -115,6 +115,9 @@ pub(crate) fn parsed(asked: &Asked, response: &http::Response<Body>, cx: &Contex
     if has_changed(response) {
         tokens.notes.push(Note::Hooked);
     }
+    if asked.client.asks_by_get() {
+        tokens.notes.push(Note::AskedByGet);
+    }
     tokens.resources.clone_from(&asked.resources);
     tokens.person.clone_from(&asked.person);
     Ok(tokens.keeping(asked.spent.as_ref()))

@@ -79,6 +79,8 @@ pub enum Note {
     VerificationUriCompleteDropped,
     /// A hook of the client has changed the answer before it was read.
     Hooked,
+    /// The client has asked by GET, with the parameters in the URL, as it was told to.
+    AskedByGet,
 }
 
 impl Note {
@@ -114,6 +116,7 @@ impl Note {
             Note::VerificationUriNotOpenable => "verification_uri_not_openable",
             Note::VerificationUriCompleteDropped => "verification_uri_complete_dropped",
             Note::Hooked => "hooked",
+            Note::AskedByGet => "asked_by_get",
         }
     }
 }
