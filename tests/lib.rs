@@ -1,4 +1,7 @@
-//! The snippets of the written documentation, so that they are compiled as tests. Nothing else is in this library.
+//! The snippets of the written documentation, so that they are compiled as tests, and the fuzz functions that cross crates.
+//! Nothing else is in this library.
+
+pub mod fuzz;
 
 #[doc = include_str!("../README.md")]
 pub mod readme {}

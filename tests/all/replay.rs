@@ -26,7 +26,7 @@ const FEWER: &[(&str, &str)] = &[];
 
 /// Every target of every crate by its name.
 fn targets() -> impl Iterator<Item = (&'static str, fuzz::Target)> {
-    fuzz::TARGETS.iter().chain(grantflow_stores::fuzz::TARGETS).copied()
+    fuzz::TARGETS.iter().chain(grantflow_stores::fuzz::TARGETS).chain(grantflow_tests::fuzz::TARGETS).copied()
 }
 
 fn folder() -> PathBuf {

@@ -6,12 +6,13 @@ use grantflow_core::machine::EventKind;
 use grantflow_core::testing::fuzz::operation;
 use grantflow_core::testing::specimens::SPECIMENS;
 use grantflow_core::testing::stimuli::STIMULI;
+use grantflow_tests::fuzz::operation as driving;
 
 use super::Seeds;
-use crate::walk::Walk;
+use crate::walk::{Outcome, Walk};
 
 pub fn seeds() -> BTreeMap<&'static str, Seeds> {
-    BTreeMap::from([("machine_script", machine_script()), ("snapshot", snapshot())])
+    BTreeMap::from([("driver_script", driver_script()), ("machine_script", machine_script()), ("snapshot", snapshot())])
 }
 
 /// Numbers that look random and are the same in every run.
@@ -71,6 +72,72 @@ fn machine_script() -> Seeds {
             }
         }
     }
+    seeds
+}
+
+/// Walks through every variant of every machine on which everything answers what was asked, with faults in between: late,
+/// cut and endless answers, people who leave, callers who give up, drivers without a store.
+fn driver_script() -> Seeds {
+    let mut seeds = Seeds::default();
+    let mut rng = Rng(0xD1B5_4A32_D192_ED03);
+    let bodies = [
+        &br#"{"access_token":"a","token_type":"Bearer","expires_in":9,"refresh_token":"r"}"#[..],
+        br#"{"device_code":"d","user_code":"u","verification_uri":"https://as.example/v","expires_in":99,"interval":1}"#,
+        br#"{"error":"invalid_grant"}"#,
+    ];
+    for (which, specimen) in SPECIMENS.iter().enumerate() {
+        for (variant, (name, _)) in specimen.variants.iter().enumerate() {
+            for round in 0..6_usize {
+                let setup = [0, 1, 2, 0, 0x34, 8][round];
+                let begin = [u8::try_from(which).unwrap(), u8::try_from(variant).unwrap(), setup];
+                let mut script = begin.to_vec();
+                let mut walk = Walk::begin(specimen, variant);
+                let mut wanted: Option<&[EventKind]> = None;
+                for turn in 0..24 {
+                    let (leaf, state) = *walk.machine.chain().last().unwrap();
+                    let fits = |stimulus: usize| {
+                        let kind = STIMULI[stimulus].kind;
+                        wanted.map_or(leaf.accepts(state, kind), |wanted| wanted.contains(&kind))
+                            && kind != EventKind::Cancel
+                    };
+                    let fitting: Vec<usize> = (0..STIMULI.len()).filter(|stimulus| fits(*stimulus)).collect();
+                    let Some(stimulus) = (!fitting.is_empty()).then(|| fitting[rng.below(fitting.len())]) else {
+                        break;
+                    };
+                    if wanted.is_some() {
+                        match rng.below(if round == 3 { 6 } else { 24 }) {
+                            0 => script.extend([driving::DELAY, u8::try_from(rng.below(6)).unwrap()]),
+                            1 => script.extend([driving::CUT, u8::try_from(rng.below(60)).unwrap()]),
+                            2 => script.push([driving::UNCLAIMED, driving::NOTHING_HELD][rng.below(2)]),
+                            3 if turn > 3 => script.push(driving::WALK_AWAY),
+                            4 if turn > 5 => script.push(driving::GIVE_UP),
+                            5 if turn > 3 => script.push(driving::OVERFLOW),
+                            _ => {}
+                        }
+                    }
+                    script.push(u8::try_from(stimulus).unwrap());
+                    wanted = match walk.step(&STIMULI[stimulus]).1 {
+                        Outcome::Effect(effect) => Some(effect.answers()),
+                        Outcome::Done | Outcome::Failed(_) => None,
+                    };
+                }
+                let name = name.replace(' ', "-");
+                seeds.add(&format!("{}-{name}-{round}", specimen.table.machine), &script);
+                if let Some(body) = bodies.get(round) {
+                    let mut script = begin.to_vec();
+                    script.extend([0, driving::RESPONSE, 0, 1, u8::try_from(body.len()).unwrap()]);
+                    script.extend_from_slice(body);
+                    seeds.add(&format!("{}-{name}-answer-{round}", specimen.table.machine), &script);
+                }
+            }
+        }
+    }
+    let login = |more: &[u8]| [&[1, 1, 0, 0][..], more].concat();
+    let query = b"code=c&state=s&iss=https://as.example";
+    seeds.add("login-foreign-callback", login(&[&[driving::CALLBACK, 37][..], query].concat()));
+    seeds.add("login-given-up-at-once", login(&[driving::GIVE_UP]));
+    seeds.add("login-walked-away", login(&[driving::WALK_AWAY]));
+    seeds.add("login-in-vain", login(&[]));
     seeds
 }
 
