@@ -3,6 +3,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
     unreachable_pub,
     reason = "helpers of tests may panic, and are public to the modules of this binary only"
 )]

@@ -20,7 +20,6 @@ use grantflow_core::memory::Memory;
 use grantflow_core::testing::MarkerCrypto;
 use grantflow_core::testing::specimens::server;
 use grantflow_core::{Secret, Timestamp};
-use proptest::prelude::*;
 
 use super::{Steady, explore};
 
