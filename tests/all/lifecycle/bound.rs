@@ -17,7 +17,7 @@ fn proving() -> Client {
 fn bound() -> TokenSet {
     let end = BEGIN.as_secs() + 3600;
     let record = format!(
-        r#"{{"access_token":"a0","token_type":"DPoP","refresh_token":"r0","granted_at":{},"expires_at":{end}}}"#,
+        r#"{{"access_token":"canary-a0","token_type":"DPoP","refresh_token":"canary-r0","granted_at":{},"expires_at":{end}}}"#,
         BEGIN.as_secs()
     );
     TokenSet::from_record(record.as_bytes(), BEGIN).unwrap()

@@ -9,7 +9,7 @@ use grantflow_core::token::{Shape, TokenSet};
 use super::rig::{BEGIN, Rig, both, key, settings, text, tokens};
 
 /// What another program has stored of a server that speaks of `mac`.
-const FILE: &[u8] = br#"{"access_token":"a0","token_type":"mac","refresh_token":"r0","expires_at":1800003600}"#;
+const FILE: &[u8] = br#"{"access_token":"canary-a0","token_type":"mac","refresh_token":"canary-r0","expires_at":1800003600}"#;
 
 fn imported() -> TokenSet {
     TokenSet::import(Shape::Authlib, FILE, BEGIN).unwrap()
@@ -39,7 +39,7 @@ fn imported_tokens_of_an_unknown_type_are_refused_and_change_nothing() {
         let mut changes = kept.changes();
         rig.events.lock().unwrap().clear();
         assert_eq!(kept.adopt(imported()).unwrap_err(), unknown());
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
         assert!(kept.is_valid() && changes().is_empty());
         assert_eq!((rig.happened().as_str(), rig.shelf.kept("me")), ("", before));
         drop(changes);
@@ -49,7 +49,7 @@ fn imported_tokens_of_an_unknown_type_are_refused_and_change_nothing() {
         let _ = kept.renew();
         assert_eq!(kept.adopt(imported()).unwrap_err(), unknown());
         rig.time.pass(600);
-        assert_eq!(text(&kept.credential().unwrap()), "a1");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a1");
     });
     assert_eq!(unknown().advice(), Advice::FixConfig);
 }
@@ -87,6 +87,6 @@ fn tokens_of_an_unknown_type_from_a_refresher_are_refused() {
         assert_eq!(rig.shelf.kept("elsewhere"), None);
         rig.time.pass(600);
         let kept = rig.delegated(source().with_placement(Placement::default().bare()), || Ok(imported()));
-        assert_eq!(text(&kept.credential().unwrap()), "a0");
+        assert_eq!(text(&kept.credential().unwrap()), "canary-a0");
     });
 }
