@@ -71,9 +71,9 @@ fn stored_tokens_of_an_unknown_type_are_refused_and_stay_where_they_are() {
         assert_eq!(rig.shelf.kept("me"), Some(before));
         assert_eq!(rig.authority.asked(), 0);
         // Those who know it, and those who say themselves what stands before the token.
-        assert_eq!(header(rig, settings(&client, "me")).unwrap(), "mac a0");
+        assert_eq!(header(rig, settings(&client, "me")).unwrap(), "mac canary-a0");
         let own = Placement::default().with_prefix("Token").unwrap();
-        assert_eq!(header(rig, settings(&public(), "me").with_placement(own)).unwrap(), "Token a0");
+        assert_eq!(header(rig, settings(&public(), "me").with_placement(own)).unwrap(), "Token canary-a0");
         assert_eq!(header(rig, settings(&public(), "me")).unwrap_err(), unknown());
     });
 }
