@@ -2,8 +2,6 @@
 //!
 //! Times are milliseconds. A script is one device that logs in again and again: whoever is done begins anew.
 
-use std::ops::Range;
-
 use grantflow_core::client::Client;
 use grantflow_core::error::{Delivery, Error, Expired, Misuse, SendFailure, TransportKind};
 use grantflow_core::grant::{Device, Extras};
@@ -14,169 +12,14 @@ use grantflow_core::memory::Memory;
 use grantflow_core::testing::MarkerCrypto;
 use grantflow_core::testing::specimens::public;
 use grantflow_core::{Secret, Timestamp};
-use proptest::prelude::*;
 
 use super::{Steady, explore};
 
-/// One thing that happens to the flow, or around it.
-#[derive(Clone, Copy, Debug)]
-enum Happens {
-    /// The poll is answered after so long; before that the flow is woken in time, if it sleeps.
-    Answered(Says, u64),
-    /// The flow is woken so long after the time that it named.
-    WokenLate(u64),
-    /// The flow is woken so long before the time that it named.
-    WokenEarly(u64),
-    ClockSetForward(u64),
-    ClockSetBack(u64),
-    /// The flow is stored, and taken up by another program.
-    TakenUp,
-    Cancelled,
-    /// An event that nothing has asked for.
-    Strays(Stray),
-}
+mod reference;
+mod scripts;
 
-/// What comes of a poll.
-#[derive(Clone, Copy, Debug)]
-enum Says {
-    Pending(u16),
-    SlowDown(Option<u64>),
-    Granted,
-    Refused(&'static str),
-    /// No verdict, with the seconds of `Retry-After`.
-    Unavailable(u16, Option<u64>),
-    Lost(Delivery, TransportKind),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stray {
-    Start,
-    Response,
-    Lost,
-    Shown,
-    Elapsed,
-    Resume,
-}
-
-/// The server's `interval` and `expires_in` in seconds, login for login, and what happens.
-type Script = (Vec<(Option<u64>, Option<u64>)>, Vec<Happens>);
-
-/// What the flow does, as the reference and the world both say it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Does {
-    Asks,
-    Shows,
-    Sleeps(u64),
-    Polls,
-    Ended(End),
-    /// Nothing: the event was out of place.
-    Objects,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
-    Granted,
-    Refused(String),
-    Expired,
-    Cancelled,
-}
-
-const SECOND: u64 = 1000;
-/// The longest interval that the documentation allows.
-const LONGEST: u64 = 300 * SECOND;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Ready,
-    Asking,
-    Showing,
-    Waiting,
-    Polling,
-    Ended,
-}
-
-/// What must happen, from RFC 8628 and the documentation alone.
-struct Reference {
-    phase: Phase,
-    interval: u64,
-    expires_at: u64,
-    next_poll: u64,
-}
-
-impl Reference {
-    fn issued(&mut self, interval: Option<u64>, expires_in: Option<u64>, now: u64) -> Does {
-        self.interval = interval.unwrap_or(5).clamp(1, 300) * SECOND;
-        self.expires_at = now + expires_in.unwrap_or(900).min(86_400) * SECOND;
-        self.phase = Phase::Showing;
-        Does::Shows
-    }
-
-    fn waits(&mut self, now: u64) -> Does {
-        self.next_poll = now + self.interval;
-        self.sleeps(now)
-    }
-
-    /// Until the next poll or the end, whichever is first, and never no time at all.
-    fn sleeps(&mut self, now: u64) -> Does {
-        self.phase = Phase::Waiting;
-        Does::Sleeps(self.next_poll.min(self.expires_at.max(now + 1)))
-    }
-
-    fn ends(&mut self, end: End) -> Does {
-        self.phase = Phase::Ended;
-        Does::Ended(end)
-    }
-
-    fn woken(&mut self, now: u64) -> Does {
-        if now >= self.expires_at {
-            return self.ends(End::Expired);
-        }
-        if now < self.next_poll {
-            return self.sleeps(now);
-        }
-        self.phase = Phase::Polling;
-        Does::Polls
-    }
-
-    /// Whoever comes back too late waits for a whole interval more.
-    fn taken_up(&mut self, now: u64) -> Does {
-        if now >= self.expires_at {
-            return self.ends(End::Expired);
-        }
-        if now < self.next_poll { self.sleeps(now) } else { self.waits(now) }
-    }
-
-    fn told(&mut self, says: Says, now: u64) -> Does {
-        match says {
-            Says::Pending(_) => self.waits(now),
-            Says::SlowDown(named) => {
-                let named = named.map_or(0, |seconds| seconds.clamp(1, 300) * SECOND);
-                self.interval = (self.interval + 5 * SECOND).max(named).min(LONGEST);
-                self.waits(now)
-            }
-            Says::Unavailable(_, asked) => self.lost(asked.unwrap_or(0) * SECOND, now),
-            Says::Lost(..) => self.lost(0, now),
-            Says::Granted => self.ends(End::Granted),
-            Says::Refused("expired_token") => self.ends(End::Expired),
-            Says::Refused(code) => self.ends(End::Refused(code.to_owned())),
-        }
-    }
-
-    fn lost(&mut self, asked: u64, now: u64) -> Does {
-        self.interval = (self.interval * 2).max(asked).min(LONGEST);
-        self.waits(now)
-    }
-
-    fn takes(&self, stray: Stray) -> bool {
-        matches!(
-            (self.phase, stray),
-            (Phase::Ready, Stray::Start)
-                | (Phase::Asking | Phase::Polling, Stray::Response | Stray::Lost)
-                | (Phase::Showing, Stray::Shown)
-                | (Phase::Waiting, Stray::Elapsed | Stray::Resume)
-        )
-    }
-}
+use reference::{Does, End, LONGEST, Phase, Reference, SECOND};
+use scripts::{Happens, STRAYS, Says, Script, Stray};
 
 /// The device, its clock and its server.
 struct World {
@@ -415,60 +258,7 @@ fn run((logins, happens): &Script) -> u32 {
     world.transitions
 }
 
-const STRAYS: [Stray; 6] = [Stray::Start, Stray::Response, Stray::Lost, Stray::Shown, Stray::Elapsed, Stray::Resume];
-const REFUSALS: [&str; 6] =
-    ["access_denied", "authorization_declined", "expired_token", "invalid_grant", "invalid_client", "made_up"];
-const LOSSES: [TransportKind; 5] =
-    [TransportKind::Dns, TransportKind::Connect, TransportKind::Tls, TransportKind::Timeout, TransportKind::TooLarge];
-
-fn says() -> impl Strategy<Value = Says> {
-    let seconds = |range: Range<u64>| proptest::option::of(range);
-    let lost = (any::<bool>(), proptest::sample::select(&LOSSES[..]))
-        .prop_map(|(sent, kind)| Says::Lost(if sent { Delivery::Unknown } else { Delivery::NotSent }, kind));
-    prop_oneof![
-        12 => proptest::sample::select(&[400, 200, 428, 403][..]).prop_map(Says::Pending),
-        8 => seconds(0..400).prop_map(Says::SlowDown),
-        3 => (proptest::sample::select(&[408, 429, 500, 503][..]), seconds(0..1000))
-            .prop_map(|(status, asked)| Says::Unavailable(status, asked)),
-        3 => lost,
-        1 => Just(Says::Granted),
-        1 => proptest::sample::select(&REFUSALS[..]).prop_map(Says::Refused),
-    ]
-}
-
-fn happens() -> impl Strategy<Value = Happens> {
-    prop_oneof![
-        12 => (says(), 0..3_000_u64).prop_map(|(says, after)| Happens::Answered(says, after)),
-        2 => (0..30_000_u64).prop_map(Happens::WokenLate),
-        1 => Just(Happens::WokenEarly(1)),
-        2 => (1..30_000_u64).prop_map(Happens::WokenEarly),
-        1 => (1..2_000_000_u64).prop_map(Happens::ClockSetForward),
-        1 => (1..2_000_000_u64).prop_map(Happens::ClockSetBack),
-        2 => Just(Happens::TakenUp),
-        1 => proptest::sample::select(&STRAYS[..]).prop_map(Happens::Strays),
-    ]
-}
-
-fn scripts() -> BoxedStrategy<Script> {
-    let login = (proptest::option::of(0..400_u64), proptest::option::of(1..4_000_u64));
-    let cancelled = prop_oneof![30 => happens(), 1 => Just(Happens::Cancelled)];
-    (proptest::collection::vec(login, 1..5), proptest::collection::vec(cancelled, 1..140)).boxed()
-}
-
-/// Scripts that are hard by choice, and those that have caught a machine that was wrong.
-fn known() -> Vec<(&'static str, Script)> {
-    let slow = Happens::Answered(Says::SlowDown(None), 0);
-    let pending = Happens::Answered(Says::Pending(400), 0);
-    vec![
-        ("a wait that goes on after the code's end", (vec![(Some(300), Some(10))], vec![slow])),
-        (
-            "an answer that comes after the code's end",
-            (vec![(Some(5), Some(6))], vec![Happens::Answered(Says::Pending(400), 2_000), pending]),
-        ),
-    ]
-}
-
 #[test]
 fn dv_01_dv_02_dv_09_dv_10_polls_come_when_the_reference_says() {
-    explore("device polling", file!(), &known(), scripts(), run);
+    explore("device polling", file!(), &scripts::regressions(), scripts::scripts(), run);
 }

@@ -349,5 +349,5 @@ fn run((jitter, flows, happens): &Script) -> u32 {
 
 #[test]
 fn ds_08_fl_01_fl_02_fl_03_fl_14_requests_are_repeated_as_the_reference_says() {
-    explore("exchange retries", file!(), &scripts::known(), scripts::scripts(), run);
+    explore("exchange retries", file!(), &scripts::regressions(), scripts::scripts(), run);
 }

@@ -7,6 +7,7 @@
 
 mod device;
 mod exchange;
+mod single_flight;
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -18,16 +19,16 @@ use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestEr
 /// How many scripts a plain run takes.
 const USUAL: u32 = 256;
 
-/// Runs a model: the scripts that are known to be hard, then random ones. `run` panics where the machine and the reference
+/// Runs a model: the scripts that have failed once, then random ones. `run` panics where the machine and the reference
 /// differ, and returns how many transitions it took.
 fn explore<S: Debug>(
     name: &str,
     source: &'static str,
-    known: &[(&str, S)],
+    regressions: &[(&str, S)],
     scripts: impl Strategy<Value = S>,
     run: impl Fn(&S) -> u32,
 ) {
-    for (catches, script) in known {
+    for (catches, script) in regressions {
         println!("{name}: {catches}");
         run(script);
     }

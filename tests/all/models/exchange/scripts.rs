@@ -134,21 +134,31 @@ pub fn scripts() -> BoxedStrategy<Script> {
     (any::<u8>(), vec(request, 1..8), vec(happens(), 1..180)).boxed()
 }
 
-/// Scripts that are hard by choice, and those that have caught a machine that was wrong.
-pub fn known() -> Vec<(&'static str, Script)> {
-    let reset = |after| Happens::Lost(Delivery::Unknown, TransportKind::Reset, after);
-    let unsent = |after| Happens::Lost(Delivery::NotSent, TransportKind::Connect, after);
+/// Kept scripts by what they catch: each fails where the machine is made wrong like that.
+pub fn regressions() -> Vec<(&'static str, Script)> {
+    let lost = |delivery, kind, after| Happens::Lost(delivery, kind, after);
+    let unsent = |after| lost(Delivery::NotSent, TransportKind::Connect, after);
     let ill = |asked| Happens::Answered(Says::Ill(503, asked), None, 0);
     let demand = |nonce| Happens::Answered(Says::NonceDemanded(400), Some(nonce), 0);
+    let code = |happens: &[Happens]| (0, vec![(Flow::Code, Who::Public)], happens.to_vec());
+    let refresh = |happens: &[Happens]| (0, vec![(Flow::Refresh, Who::Knows)], happens.to_vec());
+    let signed = |happens: &[Happens]| (255, vec![(Flow::Code, Who::SignsAndProves)], happens.to_vec());
     vec![
-        ("a code whose delivery nobody knows", (0, vec![(Flow::Code, Who::Public)], vec![reset(0), ill(None)])),
         (
-            "a nonce between two repetitions, and another that is one too many",
-            (255, vec![(Flow::Code, Who::SignsAndProves)], vec![unsent(0), demand(1), unsent(0), unsent(0), demand(2)]),
+            "a code that is sent again although it may have arrived",
+            code(&[lost(Delivery::Unknown, TransportKind::Reset, 0)]),
         ),
-        (
-            "a pause that ends a millisecond after the minute",
-            (0, vec![(Flow::Refresh, Who::Knows)], vec![ill(Some(30)), ill(Some(29)), unsent(501), unsent(0)]),
-        ),
+        ("a code that is sent again after a 503", code(&[ill(None)])),
+        ("a refresh token that is sent again although it may have arrived", {
+            refresh(&[lost(Delivery::Unknown, TransportKind::Timeout, 0)])
+        }),
+        ("four repetitions", refresh(&[ill(None), unsent(0), ill(None), unsent(0)])),
+        ("a Retry-After that is not heard", refresh(&[ill(Some(7))])),
+        ("pauses of one length", refresh(&[unsent(0), unsent(0)])),
+        ("a nonce that is answered again and again", signed(&[demand(1), demand(2)])),
+        ("an assertion that is used twice", signed(&[unsent(0), demand(1), unsent(0)])),
+        ("a pause that ends after the minute", refresh(&[ill(Some(30)), ill(Some(29)), unsent(501)])),
+        ("a repetition after the minute", code(&[unsent(11_980), Happens::WokenLate(47_521)])),
+        ("a certificate that is tried again", code(&[lost(Delivery::NotSent, TransportKind::Tls, 0)])),
     ]
 }
