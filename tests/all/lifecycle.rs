@@ -5,7 +5,6 @@
 //! store, `clocks` about clocks that jump, `proofs` about tokens that are bound to a key, `types` about tokens that nobody
 //! knows how to present, `systems` about what other libraries' users are used to.
 
-mod bound;
 mod clocks;
 mod failures;
 mod flight;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use grantflow_blocking::stores::{Claimed, MemoryStore, Saved, Store};
 use grantflow_core::client::Client;
-use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, StoreError, StoreFault, TransportKind};
+use grantflow_core::error::{Delivery, Error, SendFailure, StoreError, StoreFault, TransportKind};
 use grantflow_core::grant::Extras;
 use grantflow_core::http::Body;
-use grantflow_core::machine::{Outgoing, SignRequest};
+use grantflow_core::machine::Outgoing;
 use grantflow_core::manager::{Change, Credential, Settings, SignedOut, Source, TokenId};
 use grantflow_core::store::{Claim, Expected, StoreKey, StoreWrite, Stored, Version};
 use grantflow_core::testing::specimens::{confidential, public};
@@ -529,20 +529,6 @@ impl Rig {
         }
     }
 
-    /// A handle whose driver can sign with whatever key it is asked for.
-    pub fn signing(&self, settings: Settings) -> Kept {
-        match self.which {
-            Which::Tokio => {
-                let driver = self.tokio_driver().with_signer(Scribble);
-                Kept::Tokio(self.runtime.clone(), grantflow_tokio::TokenHandle::new(driver, settings))
-            }
-            Which::Blocking => {
-                let driver = self.blocking_driver().with_signer(Scribble);
-                Kept::Blocking(grantflow_blocking::TokenHandle::new(driver, settings))
-            }
-        }
-    }
-
     /// A handle on tokens that somebody else gets, with this driver.
     pub fn delegated(&self, settings: Settings, gets: fn() -> Result<TokenSet, Error>) -> Kept {
         match self.which {
@@ -588,21 +574,6 @@ impl Rig {
 
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
-    }
-}
-
-/// Signs without a key: nobody here looks at what is signed.
-struct Scribble;
-
-impl grantflow_tokio::Signer for Scribble {
-    fn sign(&self, _: SignRequest) -> Pending<'_, Result<Secret<Vec<u8>>, ProviderError>> {
-        Box::pin(std::future::ready(Ok(Secret::new(vec![1; 64]))))
-    }
-}
-
-impl grantflow_blocking::Signer for Scribble {
-    fn sign(&self, _: SignRequest) -> Result<Secret<Vec<u8>>, ProviderError> {
-        Ok(Secret::new(vec![1; 64]))
     }
 }
 

@@ -9,7 +9,8 @@ use grantflow_core::token::{Shape, TokenSet};
 use super::rig::{BEGIN, Rig, both, key, settings, text, tokens};
 
 /// What another program has stored of a server that speaks of `mac`.
-const FILE: &[u8] = br#"{"access_token":"canary-a0","token_type":"mac","refresh_token":"canary-r0","expires_at":1800003600}"#;
+const FILE: &[u8] =
+    br#"{"access_token":"canary-a0","token_type":"mac","refresh_token":"canary-r0","expires_at":1800003600}"#;
 
 fn imported() -> TokenSet {
     TokenSet::import(Shape::Authlib, FILE, BEGIN).unwrap()
