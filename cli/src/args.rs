@@ -376,11 +376,12 @@ pub(crate) struct GrantArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Add a parameter that is a secret, from this environment variable. May be repeated.
-    #[arg(long, value_name = "NAME=VARIABLE", value_parser = parameter)]
-    pub(crate) secret_param_env: Vec<(String, String)>,
+    // Not parsed here: a message about what cannot be parsed would repeat it.
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    pub(crate) secret_param_env: Vec<String>,
     /// Add a parameter that is a secret, from this file, which nobody else may read. May be repeated.
-    #[arg(long, value_name = "NAME=PATH", value_parser = parameter)]
-    pub(crate) secret_param_file: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=PATH")]
+    pub(crate) secret_param_file: Vec<String>,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }

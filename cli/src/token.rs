@@ -32,10 +32,12 @@ pub(crate) fn grant(args: &GrantArgs, trace: Trace) -> Result<Artefact, Failure>
     let extras = connect::extras_with_resources(&args.ask)?;
     let secret = secrets::client_secret(&args.server.secret)?;
     let mut request = ExtensionRequest::new(&args.grant_type).extras(extras).scope(&args.ask.scope)?;
-    for (name, variable) in &args.secret_param_env {
+    for pair in &args.secret_param_env {
+        let (name, variable) = whereabouts(pair)?;
         request = request.secret_parameter(name, secrets::parameter_from_env(variable)?)?;
     }
-    for (name, path) in &args.secret_param_file {
+    for pair in &args.secret_param_file {
+        let (name, path) = whereabouts(pair)?;
         request = request.secret_parameter(name, secrets::parameter_from_file(Path::new(path))?)?;
     }
     run::block_on(async {
@@ -45,6 +47,12 @@ pub(crate) fn grant(args: &GrantArgs, trace: Trace) -> Result<Artefact, Failure>
         let tokens = driver.run(&mut flow, Event::Start, &mut Nobody).await?;
         output::artefact(&tokens, args.ask.output.unwrap_or(Output::Token))
     })
+}
+
+/// The name of a secret parameter, and where its value is. Somebody may have typed the secret itself, so it is not repeated.
+fn whereabouts(pair: &str) -> Result<(&str, &str), Failure> {
+    let parts = pair.split_once('=').filter(|(name, place)| !name.is_empty() && !place.is_empty());
+    parts.ok_or_else(|| Failure::Usage("a secret parameter is not of the form NAME=PLACE".to_owned()))
 }
 
 /// The successor of a token.
