@@ -17,7 +17,7 @@ use std::time::Duration;
 use grantflow_core::Secret;
 use grantflow_core::error::{StoreError, StoreFault};
 use grantflow_core::store::{Claim, Expected, StoreKey, StoreWrite, Stored, Version};
-use grantflow_stores::{EncryptedFileStore, FileStore, KeyringStore, Saved, SqliteStore, Store};
+use grantflow_stores::{FileStore, KeyringStore, Saved, SqliteStore, Store};
 
 const CONFLICT: u8 = 100;
 
@@ -63,7 +63,7 @@ fn open(kind: &str, path: &str) -> Result<Result<Box<dyn Store>, StoreError>, Bo
     Ok(match kind {
         "file" => Ok(Box::new(FileStore::at(path))),
         "home" => FileStore::in_user_state().map(|store| -> Box<dyn Store> { Box::new(store) }),
-        "encrypted" => Ok(Box::new(EncryptedFileStore::at(path, &Secret::new(vec![7; 32]))?)),
+        "encrypted" => Ok(Box::new(FileStore::at(path).encrypted(&Secret::new(vec![7; 32]))?)),
         "sqlite" => Ok(Box::new(SqliteStore::at(path))),
         "keyring" => {
             let keyring = KeyringStore::of_the_system("grantflow-tests");

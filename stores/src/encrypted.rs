@@ -3,10 +3,10 @@
 //! ```
 //! # #[cfg(feature = "encrypted")] {
 //! use grantflow_core::Secret;
-//! use grantflow_stores::EncryptedFileStore;
+//! use grantflow_stores::FileStore;
 //! # let bytes = vec![7; 32];
 //! let key = Secret::new(bytes); // 32 random bytes, kept elsewhere
-//! let store = EncryptedFileStore::at("/home/me/.local/state/example/tokens.json", &key)?;
+//! let store = FileStore::at("/home/me/.local/state/example/tokens.json").encrypted(&key)?;
 //! # }
 //! # Ok::<(), grantflow_core::Error>(())
 //! ```
@@ -19,90 +19,50 @@
 //! file can put an older one in its place.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use grantflow_core::error::{ConfigError, StoreError, StoreFault};
-use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored, Version};
+use grantflow_core::store::{Stored, Version};
 use grantflow_core::{Error, Secret};
 use serde::Deserialize;
 
+use crate::FileStore;
 use crate::file::document;
-use crate::file::records::{Coding, Records};
-use crate::{Claimed, Saved, Store};
+use crate::file::records::Coding;
 
 /// How long a key is, in bytes.
 pub const ENCRYPTION_KEY_LENGTH: usize = 32;
 
-/// Keeps records in a JSON file, each of them sealed.
-///
-/// All that [`FileStore`](crate::FileStore) says of its file holds for this one. A record that was sealed with another key, moved,
-/// changed or not sealed at all is [`StoreFault::Corrupt`].
-#[derive(Clone, Debug)]
-pub struct EncryptedFileStore(Records<Sealed>);
-
-impl EncryptedFileStore {
-    /// Keeps records in the file at `path`, sealed with `key`: 32 random bytes. A password is no such key.
+impl FileStore {
+    /// Seals every record with `key`: 32 random bytes. A password is no such key. Feature `encrypted`.
+    ///
+    /// A record that was sealed with another key, moved, changed or not sealed at all is [`StoreFault::Corrupt`].
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] for a key of another length.
-    pub fn at(path: impl Into<PathBuf>, key: &Secret<Vec<u8>>) -> Result<Self, Error> {
+    pub fn encrypted(self, key: &Secret<Vec<u8>>) -> Result<Self, Error> {
         let invalid = |_| ConfigError::Invalid { setting: "encryption key", why: "must have 32 bytes" };
         let key = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(invalid)?;
-        Ok(Self(Records::at(path.into(), Sealed { key: Arc::new(key) })))
+        Ok(Self(self.0.coded(Coding::Sealed(Sealed { key: Arc::new(key) }))))
     }
 
-    /// Keeps records in the file at `path`, sealed with a key that the system's keyring keeps under `name`, which is made
-    /// when there is none. Features `encrypted` and `keyring`.
+    /// Seals every record with a key that the system's keyring keeps under `name`, which is made when there is none. Features
+    /// `encrypted` and `keyring`.
     ///
     /// # Errors
     /// [`StoreFault::Unavailable`] without a keyring.
     #[cfg(feature = "keyring")]
-    pub fn with_key_in(keyring: &crate::KeyringStore, name: &str, path: impl Into<PathBuf>) -> Result<Self, Error> {
-        Self::at(path, &keyring.encryption_key(name)?)
-    }
-
-    /// Takes a file, and a folder, that others may read or write or that belong to somebody else. Links are refused all the
-    /// same.
-    #[must_use]
-    pub fn dangerous_allow_shared_file(self) -> Self {
-        Self(self.0.shared())
-    }
-
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Store for EncryptedFileStore {
-    fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
-        self.0.load(key)
-    }
-
-    fn save(&self, write: StoreWrite) -> Result<Saved, StoreError> {
-        self.0.save(&write)
-    }
-
-    fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
-        self.0.delete(key)
-    }
-
-    fn claim(&self, claim: &Claim) -> Result<Option<Box<dyn Claimed>>, StoreError> {
-        self.0.claim(claim)
-    }
-
-    fn list(&self) -> Result<Vec<Listed>, StoreError> {
-        self.0.list()
+    pub fn encrypted_with_key_in(self, keyring: &crate::KeyringStore, name: &str) -> Result<Self, Error> {
+        self.encrypted(&keyring.encryption_key(name)?)
     }
 }
 
 /// Writes records so that only the key's owner can read them: nonce, ciphertext and tag under `sealed`.
 #[derive(Clone)]
-struct Sealed {
+pub(crate) struct Sealed {
     key: Arc<RandomizedNonceKey>,
 }
 
@@ -117,8 +77,8 @@ fn bound(key: &str, version: Version) -> Aad<String> {
     Aad::from(format!("grantflow 1\n{key}\n{version}"))
 }
 
-impl Coding for Sealed {
-    fn write(&self, key: &str, stored: &Stored) -> Result<Secret<Vec<u8>>, StoreError> {
+impl Sealed {
+    pub(crate) fn write(&self, key: &str, stored: &Stored) -> Result<Secret<Vec<u8>>, StoreError> {
         let plain = stored.bytes.expose();
         // Room for all of it at once, so that no half-grown copy is left behind unwiped.
         let room = plain.len().saturating_add(AES_256_GCM.tag_len());
@@ -130,7 +90,7 @@ impl Coding for Sealed {
         Ok(document::coded(stored.version, "sealed", &text))
     }
 
-    fn read(&self, key: &str, version: Version, text: &str) -> Result<Stored, StoreError> {
+    pub(crate) fn read(&self, key: &str, version: Version, text: &str) -> Result<Stored, StoreError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Read<'a> {

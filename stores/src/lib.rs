@@ -62,7 +62,7 @@ use grantflow_core::error::{StoreError, StoreFault};
 use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored};
 
 #[cfg(feature = "encrypted")]
-pub use encrypted::{ENCRYPTION_KEY_LENGTH, EncryptedFileStore};
+pub use encrypted::ENCRYPTION_KEY_LENGTH;
 pub use file::FileStore;
 #[cfg(feature = "keyring")]
 pub use keyring::KeyringStore;
@@ -77,7 +77,9 @@ pub use transfer::{Transferred, transfer};
 
 /// Keeps records under keys.
 ///
-/// Errors name no secret, and no password of a URL. Nothing is retried without bound.
+/// Errors name no secret, and no password of a URL. Nothing is retried without bound, and every call comes back: whoever waits
+/// for a token may wait for it. The tokio driver gives up a call that takes too long; a thread that is blocked cannot be called
+/// back, so the blocking driver waits as long as the store does.
 pub trait Store: Debug + Send + Sync {
     /// What is kept under `key`, as a whole.
     ///

@@ -41,12 +41,11 @@ pub(crate) mod records;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use grantflow_core::Secret;
 use grantflow_core::error::{StoreError, StoreFault};
-use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored, Version};
+use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored};
 
 use crate::{Claimed, Saved, Store};
-use records::{Coding, Records};
+use records::Records;
 
 /// Keeps records in a JSON file.
 ///
@@ -59,13 +58,15 @@ use records::{Coding, Records};
 /// is in place: whoever loads it finds it, and only a power failure could bring the old one back.
 ///
 /// A claim needs no lease: the kernel frees it when its holder dies.
+///
+/// With the feature `encrypted`, `encrypted` seals the records.
 #[derive(Clone, Debug)]
-pub struct FileStore(Records<Plain>);
+pub struct FileStore(pub(crate) Records);
 
 impl FileStore {
     /// Keeps records in the file at `path`. The file and the folders above it are made when something is saved.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(Records::at(path.into(), Plain))
+        Self(Records::at(path.into()))
     }
 
     /// Keeps records where programs of this user keep their state: `$XDG_STATE_HOME/grantflow/tokens.json`, or
@@ -116,22 +117,6 @@ impl Store for FileStore {
 
     fn list(&self) -> Result<Vec<Listed>, StoreError> {
         self.0.list()
-    }
-}
-
-/// Writes records so that a person can read them.
-#[derive(Clone, Debug)]
-struct Plain;
-
-impl Coding for Plain {
-    fn write(&self, _key: &str, stored: &Stored) -> Result<Secret<Vec<u8>>, StoreError> {
-        Ok(document::plain(stored.version, stored.bytes.expose()))
-    }
-
-    fn read(&self, _key: &str, version: Version, text: &str) -> Result<Stored, StoreError> {
-        let bytes = document::read_plain(text)
-            .ok_or_else(|| StoreError::new(StoreFault::Corrupt, "a record that is not written as records are"))?;
-        Ok(Stored { version, bytes })
     }
 }
 

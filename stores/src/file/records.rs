@@ -1,7 +1,6 @@
-//! What all stores that are one file do, whatever form their records have.
+//! What is done with the file, whatever form its records have.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
@@ -13,27 +12,52 @@ use grantflow_core::store::{Claim, Expected, Listed, RECORD_LIMIT, StoreKey, Sto
 
 use super::aside;
 use super::claims;
-use super::document::{DOCUMENT_LIMIT, Document};
+use super::document::{self, DOCUMENT_LIMIT, Document};
 use super::failed;
 use super::folder::{Access, Folder};
 use super::lock::{self, Lock, WRITE_WAIT};
 use crate::{Claimed, Saved};
 
-/// The form that a record has in the file.
-pub(crate) trait Coding: fmt::Debug + Send + Sync {
-    /// Writes a record as one JSON object with a member `version`.
-    fn write(&self, key: &str, stored: &Stored) -> Result<Secret<Vec<u8>>, StoreError>;
+/// The form that a record has in the file: one JSON object with a member `version`.
+#[derive(Clone, Debug)]
+pub(crate) enum Coding {
+    /// A person can read it.
+    Plain,
+    /// Only the owner of the key can.
+    #[cfg(feature = "encrypted")]
+    Sealed(crate::encrypted::Sealed),
+}
+
+#[cfg_attr(not(feature = "encrypted"), expect(unused_variables, reason = "what can be read is not bound to its key"))]
+impl Coding {
+    fn write(&self, key: &str, stored: &Stored) -> Result<Secret<Vec<u8>>, StoreError> {
+        match self {
+            Coding::Plain => Ok(document::plain(stored.version, stored.bytes.expose())),
+            #[cfg(feature = "encrypted")]
+            Coding::Sealed(sealed) => sealed.write(key, stored),
+        }
+    }
 
     /// Reads what was written.
-    fn read(&self, key: &str, version: Version, text: &str) -> Result<Stored, StoreError>;
+    fn read(&self, key: &str, version: Version, text: &str) -> Result<Stored, StoreError> {
+        match self {
+            Coding::Plain => {
+                let bytes = document::read_plain(text);
+                let strange = || StoreError::new(StoreFault::Corrupt, "a record that is not written as records are");
+                Ok(Stored { version, bytes: bytes.ok_or_else(strange)? })
+            }
+            #[cfg(feature = "encrypted")]
+            Coding::Sealed(sealed) => sealed.read(key, version, text),
+        }
+    }
 }
 
 /// Records in a file.
 #[derive(Clone, Debug)]
-pub(crate) struct Records<C> {
+pub(crate) struct Records {
     path: PathBuf,
     access: Access,
-    coding: C,
+    coding: Coding,
 }
 
 /// The file that is there.
@@ -49,9 +73,14 @@ impl Kept {
     }
 }
 
-impl<C: Coding> Records<C> {
-    pub(crate) fn at(path: PathBuf, coding: C) -> Self {
-        Self { path, access: Access::Owner, coding }
+impl Records {
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { path, access: Access::Owner, coding: Coding::Plain }
+    }
+
+    #[cfg(feature = "encrypted")]
+    pub(crate) fn coded(self, coding: Coding) -> Self {
+        Self { coding, ..self }
     }
 
     pub(crate) fn shared(self) -> Self {

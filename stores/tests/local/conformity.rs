@@ -1,7 +1,7 @@
 //! The checks that every store is put through.
 
 use grantflow_core::Secret;
-use grantflow_stores::{EncryptedFileStore, FileStore, KeyringStore, SqliteStore, Store, conformance};
+use grantflow_stores::{FileStore, KeyringStore, SqliteStore, Store, conformance};
 use keyring_core::mock;
 
 use crate::support::place;
@@ -23,7 +23,7 @@ fn a_file_conforms() {
 fn an_encrypted_file_conforms() {
     let place = place();
     let key = Secret::new(vec![7; 32]);
-    conforms("encrypted file", true, || Box::new(EncryptedFileStore::at(&place.path, &key).unwrap()));
+    conforms("encrypted file", true, || Box::new(FileStore::at(&place.path).encrypted(&key).unwrap()));
 }
 
 #[test]

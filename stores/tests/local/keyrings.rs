@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use grantflow_core::error::StoreFault;
 use grantflow_core::store::Expected;
-use grantflow_stores::{EncryptedFileStore, KeyringStore, Saved, Store};
+use grantflow_stores::{FileStore, KeyringStore, Saved, Store};
 use keyring_core::api::CredentialStoreApi;
 use keyring_core::{Entry, Error, mock};
 
@@ -173,16 +173,17 @@ fn st_22_a_logout_empties_the_keyring() {
 #[test]
 fn a_key_for_a_file_is_made_once_and_kept() {
     let keyring = keyring();
-    let store = EncryptedFileStore::with_key_in(&keyring.store, "tokens", &keyring.place.path).unwrap();
+    let sealed = |name| FileStore::at(&keyring.place.path).encrypted_with_key_in(&keyring.store, name);
+    let store = sealed("tokens").unwrap();
     log_in(&store, "default", 1, "r1");
-    let again = EncryptedFileStore::with_key_in(&keyring.store, "tokens", &keyring.place.path).unwrap();
+    let again = sealed("tokens").unwrap();
     assert_eq!(found(&again, "default"), kept(1, "r1"));
-    let other = EncryptedFileStore::with_key_in(&keyring.store, "other", &keyring.place.path).unwrap();
+    let other = sealed("other").unwrap();
     assert_eq!(found(&other, "default"), Err(StoreFault::Corrupt));
     let item = keyring.items.build("tests", "encryption key tokens", None).unwrap();
     assert_eq!(item.get_secret().unwrap().len(), 32);
     item.as_any().downcast_ref::<mock::Cred>().unwrap().set_error(locked());
-    let failed = EncryptedFileStore::with_key_in(&keyring.store, "tokens", &keyring.place.path);
+    let failed = sealed("tokens");
     assert!(matches!(failed, Err(grantflow_core::Error::Store(error)) if error.fault == StoreFault::Unavailable));
 }
 

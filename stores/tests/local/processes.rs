@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use grantflow_core::Secret;
 use grantflow_core::error::StoreFault;
 use grantflow_core::store::Expected;
-use grantflow_stores::{EncryptedFileStore, FileStore, SqliteStore, Store};
+use grantflow_stores::{FileStore, SqliteStore, Store};
 
 use crate::support::{Place, claim, found, key, log_in, place, write};
 
@@ -67,7 +67,7 @@ fn program() -> &'static Path {
 
 fn open(kind: &str, path: &Path) -> Box<dyn Store> {
     match kind {
-        "encrypted" => Box::new(EncryptedFileStore::at(path, &Secret::new(vec![7; 32])).unwrap()),
+        "encrypted" => Box::new(FileStore::at(path).encrypted(&Secret::new(vec![7; 32])).unwrap()),
         "sqlite" => Box::new(SqliteStore::at(path)),
         _ => Box::new(FileStore::at(path)),
     }

@@ -4,12 +4,12 @@ use std::fs;
 
 use grantflow_core::Secret;
 use grantflow_core::error::{ConfigError, Error, StoreFault};
-use grantflow_stores::{EncryptedFileStore, FileStore, Saved, Store};
+use grantflow_stores::{FileStore, Saved, Store};
 
 use crate::support::{Place, found, kept, key, log_in, place, renew};
 
-fn at(place: &Place, key: u8) -> EncryptedFileStore {
-    EncryptedFileStore::at(&place.path, &Secret::new(vec![key; 32])).unwrap()
+fn at(place: &Place, key: u8) -> FileStore {
+    FileStore::at(&place.path).encrypted(&Secret::new(vec![key; 32])).unwrap()
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn st_08_a_plain_record_is_not_taken_for_a_sealed_one() {
 #[test]
 fn a_key_has_32_bytes() {
     for length in [0, 16, 31, 33, 64] {
-        let made = EncryptedFileStore::at("tokens.json", &Secret::new(vec![7; length]));
+        let made = FileStore::at("tokens.json").encrypted(&Secret::new(vec![7; length]));
         let Err(Error::Config(ConfigError::Invalid { setting, .. })) = made else { panic!("{length}: {made:?}") };
         assert_eq!(setting, "encryption key");
     }
@@ -102,7 +102,7 @@ fn a_key_has_32_bytes() {
 fn nothing_secret_is_shown() {
     let place = place();
     let store =
-        EncryptedFileStore::at(&place.path, &Secret::new(b"topsecrettopsecrettopsecrettopse".to_vec())).unwrap();
+        FileStore::at(&place.path).encrypted(&Secret::new(b"topsecrettopsecrettopsecrettopse".to_vec())).unwrap();
     log_in(&store, "default", 1, "topsecret");
     let said = format!("{store:?} {:?}", store.load(&key("default")));
     assert!(!said.contains("topsecret") && !said.contains("116"), "{said}");
