@@ -6,8 +6,8 @@
 //!     save STORE PATH delete
 //!     save STORE PATH hold FROM TO           claims, says so, and saves when a line is typed
 //!
-//! STORE: `file`, `encrypted`, `sqlite`, `keyring` or `home`. Says how it went by its exit code alone, so that it writes nothing that
-//! the store does not write.
+//! STORE: `file`, `encrypted`, `sqlite`, `home` or, with the feature, `keyring`. Says how it went by its exit code alone, so that
+//! it writes nothing that the store does not write.
 #![expect(clippy::print_stdout, reason = "a command says when it holds the claim")]
 
 use std::error::Error;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use grantflow_core::Secret;
 use grantflow_core::error::{StoreError, StoreFault};
 use grantflow_core::store::{Claim, Expected, StoreKey, StoreWrite, Stored, Version};
-use grantflow_stores::{FileStore, KeyringStore, Saved, SqliteStore, Store};
+use grantflow_stores::{FileStore, Saved, SqliteStore, Store};
 
 const CONFLICT: u8 = 100;
 
@@ -65,8 +65,9 @@ fn open(kind: &str, path: &str) -> Result<Result<Box<dyn Store>, StoreError>, Bo
         "home" => FileStore::in_user_state().map(|store| -> Box<dyn Store> { Box::new(store) }),
         "encrypted" => Ok(Box::new(FileStore::at(path).encrypted(&Secret::new(vec![7; 32]))?)),
         "sqlite" => Ok(Box::new(SqliteStore::at(path))),
+        #[cfg(feature = "keyring")]
         "keyring" => {
-            let keyring = KeyringStore::of_the_system("grantflow-tests");
+            let keyring = grantflow_stores::KeyringStore::of_the_system("grantflow-tests");
             keyring.map(|keyring| -> Box<dyn Store> { Box::new(keyring.with_lock_folder(path)) })
         }
         _ => return Err("no such store".into()),

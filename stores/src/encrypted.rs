@@ -50,11 +50,11 @@ impl FileStore {
     }
 
     /// Seals every record with a key that the system's keyring keeps under `name`, which is made when there is none. Features
-    /// `encrypted` and `keyring`.
+    /// `encrypted` and `keyring-core`.
     ///
     /// # Errors
     /// [`StoreFault::Unavailable`] without a keyring.
-    #[cfg(feature = "keyring")]
+    #[cfg(feature = "keyring-core")]
     pub fn encrypted_with_key_in(self, keyring: &crate::KeyringStore, name: &str) -> Result<Self, Error> {
         self.encrypted(&keyring.encryption_key(name)?)
     }

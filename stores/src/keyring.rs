@@ -1,4 +1,5 @@
-//! Records in the system's keyring: Secret Service, Windows Credential Manager, macOS Keychain. Feature `keyring`.
+//! Records in the system's keyring: Secret Service, Windows Credential Manager, macOS Keychain. Feature `keyring`; `keyring-core`
+//! is enough for a keyring that the program has opened itself.
 //!
 //! ```no_run
 //! # #[cfg(feature = "keyring")] {
@@ -53,10 +54,11 @@ pub struct KeyringStore {
 }
 
 impl KeyringStore {
-    /// Keeps records in the keyring of the system, under the name of a program, which people see.
+    /// Keeps records in the keyring of the system, under the name of a program, which people see. Feature `keyring`.
     ///
     /// # Errors
     /// [`StoreFault::Unavailable`] where there is none, for example without a session bus.
+    #[cfg(feature = "keyring")]
     pub fn of_the_system(service: &str) -> Result<Self, StoreError> {
         #[cfg(target_os = "macos")]
         let keyring = apple_native_keyring_store::keychain::Store::new();

@@ -42,7 +42,7 @@ mod encrypted;
 mod file;
 #[cfg(any(fuzzing, feature = "testing"))]
 pub mod fuzz;
-#[cfg(feature = "keyring")]
+#[cfg(feature = "keyring-core")]
 mod keyring;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -64,7 +64,7 @@ use grantflow_core::store::{Claim, Listed, StoreKey, StoreWrite, Stored};
 #[cfg(feature = "encrypted")]
 pub use encrypted::ENCRYPTION_KEY_LENGTH;
 pub use file::FileStore;
-#[cfg(feature = "keyring")]
+#[cfg(feature = "keyring-core")]
 pub use keyring::KeyringStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
