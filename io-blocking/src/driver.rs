@@ -98,7 +98,8 @@ impl Driver {
         self
     }
 
-    /// Keeps tokens in `store`.
+    /// Keeps tokens in `store`. A call that does not come back keeps whoever waits for a token: a thread that is blocked
+    /// cannot be called back, so a store has to bound its calls itself, as those of this project do.
     #[must_use]
     pub fn with_store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Arc::new(store));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use grantflow_core::crypto::{AwsLc, Crypto};
-use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, TransportKind};
+use grantflow_core::error::{Delivery, Error, ProviderError, SendFailure, StoreError, StoreFault, TransportKind};
 use grantflow_core::http::Body;
 use grantflow_core::machine::{Context, Effect, Event, Machine, Observer, Outgoing, SignRequest, Step};
 #[cfg(any(feature = "reqwest", feature = "tower"))]
@@ -25,6 +25,9 @@ use crate::{AsyncStore, Authorizer, Clock, HttpClient, HyperClient, OnThreads, P
 
 /// How much longer than its time a client may take.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a store may take, unless the caller says otherwise. Those of this project give up long before.
+const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Signs with keys that the core does not hold.
 pub trait Signer: Send + Sync {
@@ -49,6 +52,7 @@ pub struct Driver {
     memory: Arc<Mutex<Memory>>,
     signer: Option<Arc<dyn Signer>>,
     store: Option<Arc<dyn AsyncStore>>,
+    store_timeout: Duration,
     refresher: Option<Arc<dyn Refresher>>,
     authorizer: Option<Arc<dyn Authorizer>>,
     observer: Option<Arc<Mutex<dyn Observer + Send>>>,
@@ -69,6 +73,7 @@ impl Driver {
             memory: Arc::default(),
             signer: None,
             store: None,
+            store_timeout: STORE_TIMEOUT,
             refresher: None,
             authorizer: None,
             observer: None,
@@ -106,6 +111,16 @@ impl Driver {
     #[must_use]
     pub fn with_async_store(mut self, store: impl AsyncStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Waits so long for each call of the store, and a claim's own time longer for a claim: 60 seconds if this is not called.
+    ///
+    /// Then the call has failed with [`StoreFault::Unavailable`], and whoever waits for tokens is told so. A save that has
+    /// failed so leaves a token that is [unsaved](grantflow_core::manager::Credential::unsaved), and is made again.
+    #[must_use]
+    pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
         self
     }
 
@@ -274,11 +289,12 @@ impl Driver {
             }
             effect @ (Effect::Load(_) | Effect::Claim(_) | Effect::Save(_) | Effect::Delete(_)) => match &self.store {
                 None => effect.refused(),
-                Some(store) => self.attended(person, stored(&**store, effect, &mut run.claimed)).await,
+                Some(store) => self.attended(person, self.stored(&**store, effect, &mut run.claimed)).await,
             },
             Effect::Release(_) => {
                 if let Some(claimed) = run.claimed.take() {
-                    release(claimed).await;
+                    // One that hangs is let go by its thread, or by its lease.
+                    let _ = within(&*self.clock, self.store_timeout, release(claimed)).await;
                 }
                 Event::Released
             }
@@ -313,6 +329,17 @@ impl Driver {
             Either::Left(done) => done,
             Either::Right(never) => match never {},
         }
+    }
+
+    /// Performs an effect on the store, and holds a store that somebody else wrote to its time.
+    async fn stored(&self, store: &dyn AsyncStore, effect: Effect, claimed: &mut Option<Box<dyn Claimed>>) -> Event {
+        // Somebody else may have the record for so long.
+        let wait = if let Effect::Claim(claim) = &effect { claim.wait } else { Duration::ZERO };
+        let answer =
+            within(&*self.clock, self.store_timeout.saturating_add(wait), stored(store, effect, claimed)).await;
+        answer.unwrap_or_else(|| {
+            Event::StoreFailed(StoreError::new(StoreFault::Unavailable, "the store has not answered in time"))
+        })
     }
 
     /// Sends, and holds a client that somebody else wrote to the bounds it was given.

@@ -7,6 +7,7 @@ mod listener;
 mod person;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod store;
 mod tls;
 #[cfg(feature = "tower")]
 mod tower;
