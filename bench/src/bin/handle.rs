@@ -1,4 +1,5 @@
-//! What a token handle costs while its token is good, when it is over, and while it lies there.
+//! What a token handle costs while its token is good, when it is over, and while it lies there; beside it what the cache of
+//! yup-oauth2 costs while its token is good.
 //!
 //! `handle` prints lines of `what<TAB>figure`; `handle once ROW TIMES` runs one row for an instruction counter.
 
@@ -17,8 +18,14 @@ use grantflow_core::store::StoreKey;
 use grantflow_core::token::TokenSet;
 use grantflow_tokio::stores::MemoryStore;
 use grantflow_tokio::{Clock, Driver, Pending, Refresher, SystemClock, TokenHandle, Tokens};
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use yup_oauth2::authenticator::Authenticator;
+use yup_oauth2::{AccessToken, ApplicationSecret, CustomHyperClientBuilder, DeviceFlowAuthenticator};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -67,6 +74,44 @@ fn attach(handle: &TokenHandle, headers: &mut HeaderMap) {
     credential.write_to(headers);
 }
 
+/// What the token of [`tokens`] is kept under by yup-oauth2.
+const SCOPES: [&str; 2] = ["read", "write"];
+
+/// yup-oauth2 with the same token in its cache, from the file that it writes such tokens to. It is read once.
+async fn other() -> Authenticator<HttpConnector> {
+    let token = "a".repeat(43);
+    let refresh_token = "r".repeat(43);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    // Year, day of the year, time, offset.
+    let kept = format!(
+        r#"[{{"scopes":["read","write"],"token":{{"access_token":"{token}","refresh_token":"{refresh_token}","expires_at":[2100,1,0,0,0,0,0,0,0],"id_token":null}}}}]"#
+    );
+    std::fs::write(file.path(), kept).unwrap();
+    // Nothing is ever sent.
+    let client = Client::builder(TokioExecutor::new()).build::<_, String>(HttpConnector::new());
+    let builder =
+        DeviceFlowAuthenticator::with_client(ApplicationSecret::default(), CustomHyperClientBuilder::from(client));
+    builder.persist_tokens_to_disk(file.path()).build().await.unwrap()
+}
+
+/// Asks yup-oauth2 for its token. Its cache is behind a mutex: who finds it taken asks again at once, which is cheaper than
+/// being woken.
+fn ask(other: &Authenticator<HttpConnector>) -> AccessToken {
+    let mut asked = std::pin::pin!(other.token(&SCOPES));
+    loop {
+        match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(token) => return token.unwrap(),
+            Poll::Pending => std::hint::spin_loop(),
+        }
+    }
+}
+
+/// The same, and what its users write then.
+fn attach_other(other: &Authenticator<HttpConnector>, headers: &mut HeaderMap) {
+    let value = format!("Bearer {}", ask(other).token().unwrap());
+    headers.insert(AUTHORIZATION, HeaderValue::try_from(value).unwrap());
+}
+
 fn timed(threads: usize, work: &(dyn Fn() -> Box<dyn FnMut()> + Sync)) -> f64 {
     let best = (0..5).map(|_| {
         let took: Vec<f64> = std::thread::scope(|scope| {
@@ -106,13 +151,30 @@ async fn main() {
             black_box(black_box(&bare).load().as_deref().copied());
         })
     };
+    let other = other().await;
+    let asking = || -> Box<dyn FnMut()> {
+        let other = other.clone();
+        Box::new(move || {
+            black_box(ask(black_box(&other)));
+        })
+    };
+    let attaching_other = || -> Box<dyn FnMut()> {
+        let (other, mut headers) = (other.clone(), HeaderMap::with_capacity(8));
+        attach_other(&other, &mut headers);
+        Box::new(move || attach_other(black_box(&other), black_box(&mut headers)))
+    };
     let clock = || -> Box<dyn FnMut()> {
         Box::new(|| {
             black_box(SystemClock.now());
         })
     };
-    let rows: [(&str, &(dyn Fn() -> Box<dyn FnMut()> + Sync)); 3] =
-        [("attach a valid token", &attaching), ("bare ArcSwap load", &loading), ("read the clock", &clock)];
+    let rows: [(&str, &(dyn Fn() -> Box<dyn FnMut()> + Sync)); 5] = [
+        ("attach a valid token", &attaching),
+        ("bare ArcSwap load", &loading),
+        ("yup-oauth2's token()", &asking),
+        ("attach the token of yup-oauth2", &attaching_other),
+        ("read the clock", &clock),
+    ];
 
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if let [once, row, times] = &arguments[..]
