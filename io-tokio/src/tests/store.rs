@@ -92,7 +92,7 @@ impl Drop for Freed {
 }
 
 fn tokens(name: &str, seconds_left: i64) -> TokenSet {
-    let end = i64::try_from(NOW.as_secs()).unwrap() + seconds_left;
+    let end = i64::try_from(NOW.as_secs()).unwrap().saturating_add(seconds_left);
     let record =
         format!(r#"{{"access_token":"{name}","refresh_token":"{name}","token_type":"Bearer","expires_at":{end}}}"#);
     TokenSet::from_record(record.as_bytes(), NOW).unwrap()
@@ -104,7 +104,7 @@ struct Counting(Arc<AtomicUsize>);
 
 impl Refresher for Counting {
     fn refresh(&self, _: Option<Arc<TokenSet>>) -> Pending<'_, Result<TokenSet, Error>> {
-        let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.0.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         Box::pin(async move { Ok(tokens(&format!("new-{number}"), 100_000)) })
     }
 }
@@ -130,7 +130,7 @@ async fn given_up<T: Send + 'static>(
     let work = tokio::spawn(work);
     store.hangs().await;
     settled().await;
-    ticks.advance(timeout - Duration::from_secs(1));
+    ticks.advance(timeout.saturating_sub(Duration::from_secs(1)));
     settled().await;
     assert!(!work.is_finished(), "too early");
     ticks.advance(Duration::from_secs(1));
