@@ -196,6 +196,7 @@ const SCRIPTS: &[(&str, &str, &str)] = &[
         "session that proves",
         "unsaved and expired; store failed; signed; delivery unknown; -; loaded nothing",
     ),
+    ("token-manager", "session", "adopt; conflict; loaded nothing; conflict; loaded nothing; conflict; loaded nothing"),
     (
         "token-manager",
         "session that withholds",
