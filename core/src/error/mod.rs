@@ -9,6 +9,8 @@ mod config;
 mod display;
 mod kept;
 mod security;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use answer::{AnswerFacts, JsonFlaw, ProtocolError, Refusal, Rule};

@@ -81,3 +81,55 @@ fn a_picture_shows_every_state_and_arrow() {
         }
     }
 }
+
+#[test]
+fn every_effect_can_be_refused_with_one_of_its_answers() {
+    let url = || url::Url::parse("https://as.example/").unwrap();
+    let key = || crate::store::StoreKey::of("https://as.example", "client", "me").unwrap();
+    let version = crate::store::Version::from_u64(1);
+    let (wait, lease) = (core::time::Duration::ZERO, core::time::Duration::ZERO);
+    let effects = [
+        Effect::Send(Outgoing {
+            request: http::Request::new(crate::http::Body::empty()),
+            max_body: 1,
+            timeout: wait,
+            reach: crate::http::Reach::Any,
+        }),
+        Effect::Redirect(Redirect {
+            url: url(),
+            redirect_uri: String::new(),
+            expires_at: Timestamp::from_secs(1),
+            refused: None,
+        }),
+        Effect::ShowUserCode(UserCode {
+            user_code: crate::Secret::from("canary"),
+            verification_uri: String::new(),
+            openable: None,
+            complete: None,
+            expires_at: Timestamp::from_secs(1),
+        }),
+        Effect::Sleep { until: Timestamp::from_secs(1) },
+        Effect::Sign(SignRequest {
+            key_id: String::new(),
+            algorithm: crate::jose::SignatureAlgorithm::Es256,
+            message: crate::Secret::new(b"canary".to_vec()),
+        }),
+        Effect::Load(key()),
+        Effect::Claim(crate::store::Claim { key: key(), wait, lease }),
+        Effect::Save(crate::store::StoreWrite {
+            key: key(),
+            expected: crate::store::Expected::Anything,
+            stored: crate::store::Stored { version, bytes: crate::Secret::new(b"canary".to_vec()) },
+        }),
+        Effect::Delete(key()),
+        Effect::Release(key()),
+        Effect::Delegate(Delegation { spent: None }),
+        Effect::Lease(LeaseRequest { refused: None }),
+    ];
+    assert_eq!(effects.each_ref().map(Effect::kind), EffectKind::ALL);
+    for effect in effects {
+        let refused = effect.refused().kind();
+        assert!(refused == EventKind::Cancel || effect.answers().contains(&refused), "{effect:?}: {refused}");
+        assert!(!format!("{effect:?}").contains("canary"), "{effect:?}");
+    }
+}

@@ -780,3 +780,53 @@ fn a_client_that_cannot_ask_for_itself_is_refused_when_the_settings_are_made() {
     let key = StoreKey::of("https://as.example", "client", "default").unwrap();
     assert!(matches!(Settings::new(key, own), Err(Error::Config(_))));
 }
+
+#[test]
+fn a_wish_for_an_early_renewal_is_kept_to_the_second() {
+    let settings = session().manager.settings().clone().with_skew(core::time::Duration::from_secs(600));
+    let mut world = with(settings);
+    world.adopt("A0", Some("R0"), 3600);
+    world.log.clear();
+    assert_eq!(world.later(2_999).answers(R1).acquire(), "A0");
+    assert!(world.log.is_empty(), "{:?}", world.log);
+    assert_eq!(world.later(1).acquire(), "A1");
+}
+
+#[test]
+fn old_members_live_on_where_that_is_wished_and_nowhere_else() {
+    let record = format!(
+        r#"{{"access_token":"A0","refresh_token":"R0","granted_at":{NOW},"expires_at":{},"tenant":"north"}}"#,
+        NOW + 3600
+    );
+    for merging in [false, true] {
+        let settings = session().manager.settings().clone();
+        let mut world = with(if merging { settings.merging_old_members() } else { settings });
+        let tokens = TokenSet::from_record(record.as_bytes(), world.now).unwrap();
+        world.command(Event::Adopt(Box::new(tokens)));
+        assert_eq!(world.later(4000).answers(R1).acquire(), "A1");
+        let kept = String::from_utf8(world.record.as_ref().unwrap().bytes.expose().clone()).unwrap();
+        assert_eq!(kept.contains("north"), merging, "{kept}");
+    }
+}
+
+#[test]
+fn another_process_is_waited_for_as_long_as_wished() {
+    let waits = |settings: Settings| {
+        let mut world = with(settings);
+        world.adopt("A0", Some("R0"), 3600);
+        let mut cx = Context {
+            now: world.now.plus(core::time::Duration::from_secs(4000)),
+            random: &mut world.random,
+            crypto: &MarkerCrypto,
+            memory: &mut world.memory,
+            observer: None,
+        };
+        match world.manager.handle(Event::Acquire, &mut cx).unwrap() {
+            Step::Do(Effect::Claim(claim)) => claim.wait.as_secs(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let settings = session().manager.settings().clone();
+    assert_eq!(waits(settings.clone()), 45);
+    assert_eq!(waits(settings.with_claim_wait(core::time::Duration::from_secs(7))), 7);
+}
