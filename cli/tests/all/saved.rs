@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use grantflow_devserver::Consent;
 use serde_json::Value;
@@ -325,7 +325,16 @@ fn a_login_that_fails_changes_nothing_that_is_saved() {
     assert_eq!(before, after);
 }
 
+/// The same command with `SIGHUP` as it is by default: whoever runs the tests may ignore it, and children inherit that.
+fn heeding_hangups(command: &Command) -> Command {
+    let mut heeding = Command::new("/usr/bin/env");
+    heeding.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args()).env_clear();
+    heeding.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    heeding
+}
+
 /// A terminal that goes away: `SIGHUP`, or its input ends. Either way nothing that is saved changes.
+#[cfg(target_os = "linux")]
 #[test]
 fn fl_49_a_login_whose_terminal_is_lost_ends_and_changes_nothing_that_is_saved() {
     let (server, home) = (honest(), Home::new());
@@ -333,7 +342,7 @@ fn fl_49_a_login_whose_terminal_is_lost_ends_and_changes_nothing_that_is_saved()
     let before = [home.file("tokens.json"), home.file("tokens.profiles.json")].map(|path| fs::read(path).unwrap());
     let line = format!("login --issuer {} --save work --client-id demo-app --scope openid", server.issuer());
 
-    let mut running = Running::start(&mut home.command(&line));
+    let mut running = Running::start(&mut heeding_hangups(&home.command(&line)));
     let back = parameter(&running.address(), "redirect_uri").replace("%3A", ":").replace("%2F", "/");
     let host = back.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
     running.signal("HUP");
