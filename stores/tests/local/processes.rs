@@ -553,6 +553,7 @@ fn fl_24_who_writes_waits_for_a_bounded_time() {
     assert_eq!(found(&FileStore::at(&place.path), "default").unwrap().unwrap().0, 1);
 }
 
+#[cfg(feature = "keyring")]
 #[test]
 fn st_09_without_a_session_bus_there_is_no_keyring_and_no_file() {
     let place = place();
