@@ -24,6 +24,24 @@ pub struct Mutant {
     pub state: State,
 }
 
+impl Mutant {
+    /// The folder of its crate.
+    pub fn folder(&self) -> &str {
+        self.file.split('/').next().unwrap_or_default()
+    }
+
+    /// How many modules it has in common with a test of its crate.
+    pub fn nearness(&self, test: &str) -> usize {
+        let path = self.file.split_once("/src/").map_or("", |(_, path)| path).trim_end_matches(".rs");
+        path.split('/').zip(test.split("::")).take_while(|(module, other)| module == other).count()
+    }
+
+    /// What programmers read is nobody's contract; that it shows no secret is tested apart from this.
+    pub fn is_of_debug(&self) -> bool {
+        self.change.contains("<impl Debug for ") || self.change.contains("<impl fmt::Debug for ")
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Woven,

@@ -41,7 +41,6 @@ impl Record {
             mutant.state = match self.outcome(mutant) {
                 Some("unviable") => State::Unviable,
                 Some("not woven") => State::NotWoven,
-                Some("not built") => State::NotBuilt,
                 _ => mutant.state,
             };
         }
@@ -67,9 +66,9 @@ impl Record {
         let mut text = String::new();
         // Listed, tried and viable, caught, explained, unviable, not built.
         let mut counts: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
-        for mutant in mutants {
+        for mutant in mutants.iter().filter(|mutant| !mutant.is_of_debug()) {
             let key = (mutant.file.clone(), mutant.change.clone());
-            let count = counts.entry(mutant.file.split('/').next().unwrap_or_default()).or_default();
+            let count = counts.entry(mutant.folder()).or_default();
             count[0] += 1;
             let Some((outcome, note)) = self.outcomes.get(&key) else { continue };
             text.push_str(&format!("{outcome}\t{}\t{}\t{note}\n", mutant.file, mutant.change));
