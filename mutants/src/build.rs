@@ -10,8 +10,8 @@ use crate::list::{Mutant, State};
 use crate::{CRATES, Result, weave};
 
 /// All that needs no server to test.
-const FEATURES: &str = "grantflow-core/aws-lc-rs,grantflow-core/testing,grantflow-stores/encrypted,\
-    grantflow-stores/keyring,grantflow-stores/sqlite,grantflow-stores/testing,grantflow-tokio/testing,\
+const FEATURES: &str = "grantflow-core/aws-lc-rs,grantflow-core/legacy-grants,grantflow-core/testing,\
+    grantflow-stores/encrypted,grantflow-stores/keyring,grantflow-stores/sqlite,grantflow-stores/testing,grantflow-tokio/testing,\
     grantflow-tokio/tower,grantflow-tokio/reqwest,grantflow-blocking/testing,grantflow-blocking/middleware";
 const TESTED: [&str; 5] =
     ["grantflow-core", "grantflow-stores", "grantflow-tokio", "grantflow-blocking", "grantflow-tests"];

@@ -45,8 +45,8 @@ enum Ended {
     TooLate,
 }
 
-/// Runs tests of a program by their names. `limit` is of the processor's time, which others do not use up; a program that
-/// waits for what never comes gets more of the clock's.
+/// Runs tests of a program by their names. `limit` is of the processor's time, which others do not use up; a program
+/// that waits for what never comes gets more of the clock's.
 fn run(program: &Program, names: &[&str], limit: Duration, variable: (&str, &str)) -> Result<Ended> {
     let waiting = (limit * 5).as_secs_f32().to_string();
     let busy = format!("--cpu={}", limit.as_secs().max(1));

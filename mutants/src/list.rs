@@ -33,7 +33,10 @@ impl Mutant {
     /// How many modules it has in common with a test of its crate.
     pub fn nearness(&self, test: &str) -> usize {
         let path = self.file.split_once("/src/").map_or("", |(_, path)| path).trim_end_matches(".rs");
-        path.split('/').zip(test.split("::")).take_while(|(module, other)| module == other).count()
+        path.split('/')
+            .zip(test.split("::").filter(|module| *module != "tests"))
+            .take_while(|(module, other)| module == other)
+            .count()
     }
 
     /// What programmers read is nobody's contract; that it shows no secret is tested apart from this.

@@ -1,8 +1,8 @@
 //! Changes the code in one small way after the other, and sees whether a test notices.
 //!
-//! `cargo mutants --list` says which changes there are. Building once for each of them would take days, so all of them are
-//! woven into a copy of the tree, each behind a question that the environment answers; what does not compile is taken out
-//! again. Then each test says which mutants it reaches, and each mutant is tried on the tests that reach it.
+//! `cargo mutants --list` says which changes there are. Building once for each of them would take days, so all of them
+//! are woven into a copy of the tree, each behind a question that the environment answers; what does not compile is
+//! taken out again. Then each test says which mutants it reaches, and each mutant is tried on the tests that reach it.
 
 mod build;
 mod judge;

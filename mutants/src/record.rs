@@ -53,7 +53,8 @@ impl Record {
         Ok(())
     }
 
-    /// Writes table and figures of the mutants there are. Whether each survivor has a reason, and each reason a survivor.
+    /// Writes table and figures of the mutants there are. Gives whether each survivor has a reason, and each reason a
+    /// survivor.
     pub fn write(self, mutants: &[Mutant]) -> Result<bool> {
         let table = std::fs::read_to_string("mutants/survivors.tsv")?;
         let mut reasons: BTreeMap<(String, String), bool> = BTreeMap::new();
@@ -109,7 +110,8 @@ impl Record {
             let share = 1000 * caught / viable.max(1);
             figures.push_str(&format!(
                 "figure: mutants/{folder} = {caught} of {viable} viable ones caught ({}.{} %), {explained} survivors \
-                 explained, {} not; {unviable} of {listed} do not compile, {not_built} are not built here, {} were not tried\n",
+                 explained, {} not; {unviable} of {listed} do not compile, {not_built} are not built \
+                 here, {} were not tried\n",
                 share / 10,
                 share % 10,
                 viable - caught - explained,

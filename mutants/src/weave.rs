@@ -1,8 +1,8 @@
 //! Puts all changes of a file into it, each behind a question.
 //!
 //! `a == b` becomes `(if crate::__mutant(7) { a != b } else { a == b })`, the body of a function gets
-//! `if crate::__mutant(8) { return None; }` in front, and an arm that would be deleted a guard. What is changed is written
-//! as it was, so that only the unchanged branch holds further questions.
+//! `if crate::__mutant(8) { return None; }` in front, and an arm that would be deleted a guard. What is changed is
+//! written as it was, so that only the unchanged branch holds further questions.
 
 use std::ops::Range;
 
