@@ -216,6 +216,8 @@ impl World {
 
 const R1: Answer =
     Answer::Tokens(r#"{"access_token":"A1","token_type":"Bearer","expires_in":3600,"refresh_token":"R1"}"#);
+const R2: Answer =
+    Answer::Tokens(r#"{"access_token":"A2","token_type":"Bearer","expires_in":3600,"refresh_token":"R2"}"#);
 const KEEPS: Answer = Answer::Tokens(r#"{"access_token":"A1","token_type":"Bearer","expires_in":3600}"#);
 
 fn told(lease: &Lease) -> String {
@@ -412,7 +414,28 @@ fn rf_08_a_lifetime_of_nothing_makes_no_storm() {
     for _ in 0..100 {
         assert_eq!(world.acquire(), "A0");
     }
-    assert_eq!(world.later(2).answers(R1).acquire(), "A1");
+    assert_eq!(world.later(1).answers(R1).acquire(), "A1");
+}
+
+/// A token was refused. Meanwhile another process has written a record, perhaps.
+#[test]
+fn rf_02_rf_11_a_siblings_token_is_taken_if_it_is_another_one_and_not_due() {
+    let id = TokenId::of(&Secret::from("A0"), &MarkerCrypto);
+    for (sibling, secs, expected) in [
+        (None, 0, "A1"),
+        (Some("S1"), 0, "S1"),
+        (Some("A0"), 0, "A1"),
+        (Some("S1"), 3590, "A1"),
+        (Some("A0"), 3590, "A1"),
+    ] {
+        let mut world = logged_in();
+        if let Some(access) = sibling {
+            world.sibling(access, "S");
+        }
+        world.later(secs).answers(R1);
+        assert_eq!(told(&world.command(Event::Reject(id))), expected, "{sibling:?} {secs}");
+        assert_eq!(world.answers.is_empty(), expected == "A1", "{sibling:?} {secs}");
+    }
 }
 
 #[test]
@@ -771,6 +794,138 @@ mod gate {
         assert!(matches!(gate.ask(Wish::Credential, until), Verdict::Lead));
         gate.abandon();
         assert!(matches!(gate.ask(Wish::Credential, until), Verdict::Lead));
+    }
+
+    /// Leases by letter: a token, with trouble, at the session's end, not saved, another one, another one not saved; no
+    /// token with the same trouble, or for want of a login.
+    #[test]
+    fn bad_news_is_told_once_and_again_when_a_token_comes_or_goes() {
+        let now = Timestamp::from_secs(NOW);
+        let mut world = logged_in();
+        let Lease::Token { credential, .. } = credential(&mut world) else { panic!() };
+        let of = |access, unsaved| {
+            let tokens = std::sync::Arc::new(tokens(now, access, None, 3600));
+            Credential::new(tokens, &Placement::default(), None, unsaved, &MarkerCrypto).unwrap()
+        };
+        let unsaved = || Some(StoreError::new(StoreFault::Unavailable, ""));
+        let trouble =
+            Trouble { error: Error::Cancelled, since: now, until: now.plus(core::time::Duration::from_secs(9)) };
+        let lease = |letter| match letter {
+            't' => Lease::Token { credential: credential.clone(), trouble: None },
+            'x' => Lease::Token { credential: credential.clone(), trouble: Some(trouble.clone()) },
+            'w' => Lease::Token { credential: of("A0", unsaved()), trouble: None },
+            'n' => Lease::Token { credential: of("A1", None), trouble: None },
+            'v' => Lease::Token { credential: of("A1", unsaved()), trouble: None },
+            'u' => Lease::Unavailable(trouble.clone()),
+            'l' => Lease::LoginNeeded(LoginNeeded::Rejected),
+            _ => {
+                let error = LoginNeeded::Rejected.into();
+                Lease::Token {
+                    credential: credential.clone(),
+                    trouble: Some(Trouble { error, since: now, until: now }),
+                }
+            }
+        };
+        for (leases, told) in [
+            ("t", "renewed"),
+            ("tt", "renewed, -"),
+            ("u", "trouble"),
+            ("uu", "trouble, -"),
+            ("uuu", "trouble, -, -"),
+            ("ul", "trouble, login"),
+            ("ll", "login, -"),
+            ("lu", "login, trouble"),
+            ("ux", "trouble, trouble"),
+            ("xu", "trouble, trouble"),
+            ("xuu", "trouble, trouble, -"),
+            ("ut", "trouble, renewed"),
+            ("tu", "renewed, trouble"),
+            ("te", "renewed, login"),
+            ("tn", "renewed, renewed"),
+            ("w", "unsaved"),
+            ("ww", "unsaved, -"),
+            ("tw", "renewed, unsaved"),
+            ("wt", "unsaved, saved"),
+            ("wn", "unsaved, renewed"),
+            ("wv", "unsaved, unsaved"),
+        ] {
+            let mut gate = Gate::new();
+            let changes: Vec<&str> = leases
+                .chars()
+                .map(|letter| match gate.note(&lease(letter), now) {
+                    Some(Change::Renewed) => "renewed",
+                    Some(Change::Trouble(_)) => "trouble",
+                    Some(Change::LoginNeeded(_)) => "login",
+                    Some(Change::Unsaved(_)) => "unsaved",
+                    Some(Change::Saved) => "saved",
+                    None => "-",
+                    Some(Change::SignedOut) => "signed out",
+                })
+                .collect();
+            assert_eq!(changes.join(", "), told, "{leases}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_refuses_every_token_gets_a_renewal_a_margin_and_equality_is_one_more() {
+    for (secs, expected) in [(0, "A1"), (59, "A1"), (60, "A2"), (61, "A2")] {
+        let mut world = logged_in();
+        let id = |token: &str| TokenId::of(&Secret::from(token), &MarkerCrypto);
+        assert_eq!(told(&world.answers(R1).command(Event::Reject(id("A0")))), "A1");
+        let Lease::Token { credential, .. } = world.command(Event::Acquire) else { panic!() };
+        assert_eq!(credential.tokens().map(|tokens| tokens.renewal_margin().as_secs()), Some(60));
+        world.answers(R2).later(secs);
+        assert_eq!(told(&world.command(Event::Reject(id("A1")))), expected, "{secs}");
+    }
+    // The clock went back: when the last one was, nobody knows.
+    let mut world = logged_in();
+    let id = |token: &str| TokenId::of(&Secret::from(token), &MarkerCrypto);
+    world.answers(R1).command(Event::Reject(id("A0")));
+    world.now = world.now.minus(core::time::Duration::from_secs(1));
+    assert_eq!(told(&world.answers(R2).command(Event::Reject(id("A1")))), "A2");
+}
+
+#[test]
+fn who_complained_of_a_token_does_not_get_it_again_while_there_is_trouble() {
+    let mut world = logged_in();
+    let Lease::Token { credential, .. } = world.command(Event::Acquire) else { panic!() };
+    let other = TokenId::of(&Secret::from("A9"), &MarkerCrypto);
+    let trouble = Trouble { error: Error::Cancelled, since: world.now, until: world.now };
+    for (trouble, wish, given) in [
+        (None, Wish::Credential, true),
+        (None, Wish::Other(credential.id()), true),
+        (Some(trouble.clone()), Wish::Credential, true),
+        (Some(trouble.clone()), Wish::Other(other), true),
+        (Some(trouble), Wish::Other(credential.id()), false),
+    ] {
+        let lease = Lease::Token { credential: credential.clone(), trouble };
+        assert_eq!(lease.granted(wish).is_ok(), given, "{wish:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_by_a_minute_is_no_reason_to_renew_and_by_more_it_is() {
+    let Lease::Token { credential, .. } = logged_in().command(Event::Acquire) else { panic!() };
+    for (secs, due) in [(0, false), (60, false), (61, true)] {
+        let now = Timestamp::from_secs(NOW).minus(core::time::Duration::from_secs(secs));
+        assert_eq!(credential.is_due(now), due, "{secs}");
+    }
+}
+
+/// What no answer of a server makes.
+#[test]
+fn failures_on_this_side_mean_what_the_table_says() {
+    let wrong = crate::error::ConfigError::Invalid { setting: "x", why: "y" };
+    for (error, meaning) in [
+        (Error::Config(wrong), Meaning::FixConfig),
+        (Error::Cancelled, Meaning::TryLater),
+        (Error::Bug("x"), Meaning::TryLater),
+        (Error::LoginNeeded(LoginNeeded::Rejected), Meaning::LogInAgain),
+        (Error::LoginNeeded(LoginNeeded::NoSession), Meaning::TryLater),
+        (Error::LoginNeeded(LoginNeeded::NotRenewable), Meaning::TryLater),
+    ] {
+        assert_eq!(Meaning::of(&error), meaning, "{error}");
     }
 }
 

@@ -178,3 +178,25 @@ fn hint(description: &str) -> Option<&'static str> {
     let number = number.get(..digits)?;
     HINTS.iter().find(|(name, _)| name.strip_prefix("AADSTS") == Some(number)).map(|(_, hint)| *hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_are_made_as_the_registered_ones_are_words() {
+        for (code, is) in [
+            ("invalid_grant", true),
+            ("", true),
+            ("_", true),
+            (&"a".repeat(48), true),
+            (&"a".repeat(49), false),
+            ("Invalid", false),
+            ("invalid grant", false),
+            ("invalid-grant", false),
+            ("grant1", false),
+        ] {
+            assert_eq!(is_word(code), is, "{code}");
+        }
+    }
+}
