@@ -449,6 +449,8 @@ fn rf_11_a_refused_token_is_renewed_once_and_a_late_refusal_changes_nothing() {
     }
     // A resource server that refuses whatever it is given does not make a storm either.
     assert_eq!(told(&world.command(Event::Reject(id("A1")))), "A1");
+    // Nor does one that comes when another renewal would be allowed.
+    assert_eq!(told(&world.later(120).command(Event::Reject(id("A0")))), "A1");
     assert_eq!(world.saves(), 1);
 }
 
