@@ -72,6 +72,8 @@ pub(super) struct Inner {
     /// Until when somebody waits who has nothing else to do.
     pub(super) timers: Vec<Timestamp>,
     pub(super) held: usize,
+    /// Whether the last effect was to let one go.
+    pub(super) letting_go: bool,
     pub(super) gone: bool,
     /// Everything that could be read by somebody.
     pub(super) said: String,

@@ -11,8 +11,8 @@ use grantflow_blocking::Cancel;
 use grantflow_core::error::{Delivery, Error, SendFailure, StoreError, TransportKind};
 use grantflow_core::jose::JwkSet;
 use grantflow_core::machine::{
-    COMPLETE, Check, Context, Event, EventKind, FAILED, Machine, Observer, Outgoing, StateId, StateKind, Step, Table,
-    Transition,
+    COMPLETE, Check, Context, Effect, Event, EventKind, FAILED, Machine, Observer, Outgoing, StateId, StateKind, Step,
+    Table, Transition,
 };
 use grantflow_core::testing::specimens::AnyMachine;
 use grantflow_core::testing::stimuli::{ISSUER, KEYS, Situation, Stimulus};
@@ -99,6 +99,7 @@ impl World {
             overflows: 0,
             timers: Vec::new(),
             held: 0,
+            letting_go: false,
             gone: false,
             said: String::new(),
             secrets: CANARIES.map(str::to_owned).into(),
@@ -218,9 +219,13 @@ impl World {
         over
     }
 
-    /// Moves the time to the next moment that somebody waits for; `false` if nobody does.
+    /// Moves the time to the next moment that somebody waits for; `false` if nobody does, or if what is waited for is a
+    /// thread that lets a claim go.
     pub(super) fn advance(&self) -> bool {
         let mut inner = self.inner();
+        if inner.letting_go {
+            return false;
+        }
         let next = std::mem::take(&mut inner.timers).into_iter().min();
         if let Some(next) = next {
             inner.situation.now = next.max(inner.situation.now);
@@ -382,6 +387,7 @@ impl Machine for Player {
         inner.said.extend(heard.iter().map(String::as_str));
         inner.account.moved.push(told);
         inner.account.moved.extend(heard);
+        inner.letting_go = matches!(&result, Ok(Step::Do(Effect::Release(_))));
         if let Ok(Step::Do(effect)) = &result {
             inner.answer = inner.decide(effect);
             if inner.answer.is_none() {
