@@ -262,7 +262,7 @@ impl fmt::Display for SecurityError {
             SecurityError::Unsigned => f.write_str("the answer is not signed, and a signed one was demanded"),
             SecurityError::Algorithm(found) => write!(f, "the algorithm `{found}` is not allowed"),
             SecurityError::CriticalHeader => f.write_str("the JWT has critical headers that are not understood"),
-            SecurityError::JwtType(found) => write!(f, "a JWT of type `{found}` is no id_token"),
+            SecurityError::JwtType(found) => write!(f, "a JWT of type `{found}` is not of the kind that was wanted"),
             SecurityError::Key(KeyFlaw::NotFound) => f.write_str("no key of the server fits"),
             SecurityError::Key(KeyFlaw::Ambiguous) => f.write_str("too many keys of the server fit"),
             SecurityError::Key(KeyFlaw::Weak) => f.write_str("the server's key is too weak"),

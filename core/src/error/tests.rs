@@ -232,3 +232,22 @@ fn every_error_is_one_line_that_no_other_error_has() {
     let said: BTreeSet<_> = ENDPOINTS.iter().map(ToString::to_string).collect();
     assert_eq!(said.len(), ENDPOINTS.len());
 }
+
+#[test]
+fn a_refusal_is_its_code_and_no_other() {
+    let refusal = |code: &str| Refusal {
+        endpoint: Endpoint::Token,
+        code: code.to_owned(),
+        description: None,
+        uri: None,
+        answer: None,
+        hint: None,
+    };
+    assert!(refusal("invalid_grant").is("invalid_grant"));
+    assert!(!refusal("invalid_grant").is("invalid_client"));
+}
+
+#[test]
+fn a_moment_is_printed_with_its_milliseconds() {
+    assert_eq!(Timestamp::from_millis(1_800_000_000_007).to_string(), "1800000000.007");
+}
