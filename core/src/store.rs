@@ -325,10 +325,3 @@ pub struct Listed {
     /// Which writing it is.
     pub version: Version,
 }
-
-impl Version {
-    /// When this version was written, as far as its number tells.
-    pub fn written_at(self) -> Timestamp {
-        Timestamp::from_millis(self.0 >> 20)
-    }
-}
