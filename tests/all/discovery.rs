@@ -2,14 +2,17 @@
 
 use grantflow_core::Secret;
 use grantflow_core::client::Client;
+use grantflow_core::crypto::AwsLc;
 use grantflow_core::endpoint::{Discovery, Jwks};
 use grantflow_core::error::{
     Advice, ConfigError, Delivery, Endpoint, Error, Rule, SecurityError, TransportKind, UrlFlaw,
 };
 use grantflow_core::grant::{AuthorizationCode, AuthorizationRequest, ClientCredentials, Device, Extras};
 use grantflow_core::http::{Reach, UrlPolicy};
-use grantflow_core::machine::EffectKind;
-use grantflow_core::server::{IssuerMatch, ServerMetadata};
+use grantflow_core::machine::{Context, Effect, EffectKind, Event, Machine, Step};
+use grantflow_core::memory::Memory;
+use grantflow_core::server::{ChosenBy, IssuerMatch, ServerMetadata};
+use grantflow_core::testing::CountingRandom;
 use serde_json::{Value, json};
 
 use crate::authorization_response::waiting;
@@ -366,4 +369,23 @@ fn answers_61_unknown_values_are_kept_and_endpoints_missed_only_when_used() {
     assert_eq!(ClientCredentials::new(&secret, "", &Extras::default()).unwrap_err(), missing(Endpoint::Token));
     assert_eq!(Device::new(&client, "", Extras::default()).map(drop).unwrap_err(), missing(Endpoint::Token));
     assert_eq!(Jwks::new(&client).unwrap_err(), missing(Endpoint::Keys));
+}
+
+/// What a remote party names is reached at public addresses only, and is not asked for at all at another one.
+#[test]
+fn di_08_tt_15_an_issuer_that_a_remote_party_has_named_is_looked_for_at_public_addresses_only() {
+    let begun = |issuer: &str| {
+        let mut machine = Discovery::new(issuer).unwrap().chosen_by(ChosenBy::RemoteParty);
+        let (random, memory) = (&mut CountingRandom::default(), &mut Memory::default());
+        machine.handle(Event::Start, &mut Context { now: BEGIN, random, crypto: &AwsLc, memory, observer: None })
+    };
+    match begun(ISSUER).unwrap() {
+        Step::Do(Effect::Send(outgoing)) => assert_eq!(outgoing.reach, Reach::Public),
+        other => panic!("{other:?}"),
+    }
+    for issuer in ["https://10.0.0.7", "https://[fd00::1]", "http://127.0.0.1:8080"] {
+        let refused = begun(issuer).unwrap_err();
+        let flaw = UrlFlaw::PrivateAddress;
+        assert_eq!(refused, Error::Config(ConfigError::Url { endpoint: Endpoint::Metadata, flaw }), "{issuer}");
+    }
 }

@@ -34,3 +34,4 @@ mod systems_eh;
 mod systems_l;
 mod token_response;
 mod walk;
+mod words;
