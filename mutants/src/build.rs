@@ -9,6 +9,15 @@ use serde_json::Value;
 use crate::list::{Mutant, State};
 use crate::{CRATES, Result, weave};
 
+/// Programs of tests that have a file of one of the crates among their own.
+const INCLUDING: [&str; 2] = ["tests/all/main.rs", "tests/desk/main.rs"];
+
+/// Stores that are tested when a variable names their server: without one, no test would reach them.
+const SERVED: [(&str, &str); 2] = [
+    ("GRANTFLOW_TEST_POSTGRES", ",grantflow-stores/postgres-tls"),
+    ("GRANTFLOW_TEST_REDIS", ",grantflow-stores/redis-tls"),
+];
+
 /// All that needs no server to test.
 const FEATURES: &str = "grantflow-core/aws-lc-rs,grantflow-core/legacy-grants,grantflow-core/testing,\
     grantflow-stores/encrypted,grantflow-stores/keyring,grantflow-stores/sqlite,grantflow-stores/testing,grantflow-tokio/testing,\
@@ -48,8 +57,8 @@ pub fn copy(tree: &Path) -> Result<()> {
         if !is_woven(&name) {
             let copied = tree.join(&name);
             let mut text = std::fs::read(&name)?;
-            // This one includes a file of a crate.
-            if name == "tests/desk/main.rs" {
+            // These include files of a crate.
+            if INCLUDING.contains(&name.as_str()) {
                 text.extend_from_slice(weave::ANSWER.as_bytes());
             }
             write(&copied, &text)?;
@@ -114,8 +123,12 @@ pub fn weave_until_it_compiles(tree: &Path, mutants: &mut [Mutant]) -> Result<()
 
 /// Runs cargo in the copy and gives what the compiler says.
 fn cargo(tree: &Path, arguments: &[&str]) -> Result<Vec<Value>> {
+    let mut features = FEATURES.to_owned();
+    for (_, feature) in SERVED.iter().filter(|(variable, _)| std::env::var_os(variable).is_some()) {
+        features.push_str(feature);
+    }
     let mut command = Command::new("cargo");
-    command.current_dir(tree).args(arguments).args(["--message-format=json", "--features", FEATURES]);
+    command.current_dir(tree).args(arguments).args(["--message-format=json", "--features", &features]);
     for package in TESTED {
         command.args(["--package", package]);
     }
