@@ -163,21 +163,23 @@ pub fn all(mutants: &[&Mutant], tests: &Tests<'_>, record: &mut Record) -> Resul
 fn one(mutant: &Mutant, tests: &Tests<'_>) -> Result<(&'static str, String)> {
     let Some(reaching) = tests.reaching.get(&mutant.id) else { return Ok(("missed", "no test reaches it".to_owned())) };
     let id = mutant.id.to_string();
+    let all = reaching.len();
+    let mut left = budget();
+    let mut reaching: Vec<usize> = reaching
+        .iter()
+        .copied()
+        .take_while(|number| {
+            let enough = !left.is_zero();
+            left = left.saturating_sub(tests.tests[*number].took);
+            enough
+        })
+        .collect();
     // Those that stand nearest know it best; of equals, the quickest.
-    let mut reaching = reaching.clone();
     reaching.sort_by_key(|number| {
         let test = &tests.tests[*number];
         let near = if test.program.folder.ends_with(mutant.folder()) { 1 + mutant.nearness(&test.name) } else { 0 };
         std::cmp::Reverse(near)
     });
-    let mut left = budget();
-    let affordable = reaching.iter().take_while(|number| {
-        let enough = !left.is_zero();
-        left = left.saturating_sub(tests.tests[**number].took);
-        enough
-    });
-    let all = reaching.len();
-    let reaching: Vec<usize> = affordable.copied().collect();
     let (near, far): (Vec<usize>, Vec<usize>) =
         reaching.iter().partition(|number| tests.tests[**number].program.folder.ends_with(mutant.folder()));
     let groups = [(&near, 0, 8), (&near, 8, 50), (&far, 0, 12), (&near, 50, usize::MAX), (&far, 12, usize::MAX)];
