@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 
 use super::SignatureAlgorithm;
 use super::claims::{self, Checks};
-use super::jws::{Compact, Header, VerifyError};
+use super::jws::{Compact, VerifyError};
 use super::keys::JwkSet;
 use super::rules::IdTokenRules;
+use super::signed;
 use crate::crypto::Crypto;
 use crate::error::{Error, SecurityError, safe_text};
 use crate::http::json::{Object, Value};
@@ -36,21 +37,7 @@ pub fn verify(
 ) -> Result<VerifiedIdToken, VerifyError> {
     let mut checks = Checks { observer };
     let jws = Compact::cut(token.expose(), rules.endpoint)?;
-    let header = jws.header()?;
-    let algorithm = header.algorithm(&jws, rules.algorithms);
-    let algorithm = checks.require("alg", algorithm, || alg_facts(&header, rules))?;
-    let crit = if header.has_critical() { Err(SecurityError::CriticalHeader) } else { Ok(()) };
-    checks.require("crit", crit, || ("(absent)".to_owned(), present(header.has_critical())))?;
-    let typ = header.kind("typ", &jws)?;
-    let cty = header.kind("cty", &jws)?;
-    checks.require("typ", kind(typ.as_deref(), cty.as_deref()), || {
-        ("JWT".to_owned(), typ.as_deref().map_or("(absent)".to_owned(), safe_text))
-    })?;
-    let signature = jws.check(&header, algorithm, keys);
-    checks.require("signature", signature, || {
-        let kid = header.kid(&jws).ok().flatten();
-        ("a key of the issuer".to_owned(), kid.map_or("no kid".to_owned(), |kid| safe_text(&format!("kid {kid}"))))
-    })?;
+    let algorithm = signed::check(&jws, keys, rules, &mut checks, ("JWT", kind))?;
     let claims = jws.payload()?;
     let essentials = claims::check(&claims, algorithm, rules, now, crypto, &mut checks)?;
     let claims::Essentials { issuer, subject, issued_at, expires_at } = essentials;
@@ -71,16 +58,6 @@ pub(crate) fn judge_unverified(
     let header = jws.header()?;
     let algorithm = header.algorithm(&jws, rules.algorithms)?;
     claims::check(&jws.payload()?, algorithm, rules, now, crypto, &mut checks).map(|_| ())
-}
-
-/// The algorithms that are allowed, and the one that is used, in words.
-pub(super) fn alg_facts(header: &Header, rules: &IdTokenRules<'_>) -> (String, String) {
-    let allowed: Vec<_> = rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
-    (allowed.join(" "), header.algorithm_name().map_or("(absent)".to_owned(), |name| safe_text(&name)))
-}
-
-pub(super) fn present(is: bool) -> String {
-    if is { "(present)".to_owned() } else { "(absent)".to_owned() }
 }
 
 /// Refuses JWTs of other kinds (RFC 8725 §3.11) and JWTs inside of JWTs.

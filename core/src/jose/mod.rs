@@ -13,6 +13,7 @@ mod introspection;
 mod jws;
 mod keys;
 mod rules;
+mod signed;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
