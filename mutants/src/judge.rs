@@ -118,18 +118,22 @@ pub fn trace<'p>(programs: &'p [Program], tree: &Path) -> Result<Tests<'p>> {
     Ok(all)
 }
 
+/// What is noted of a test that fails without a change.
+const LEFT_OUT: &str = "left out";
+
 /// How long a test takes, unless it fails, and which mutants it reaches: as noted since the program was built, or anew.
 fn reached(program: &Program, name: &str, tree: &Path) -> Result<(Option<Duration>, Vec<usize>)> {
     let folder = tree.join("reached").join(program.path.file_name().unwrap_or_default());
     let (ids, millis) = (folder.join(format!("{name}.ids")), folder.join(format!("{name}.millis")));
     let changed = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified());
     let noted = changed(&millis).is_ok_and(|noted| changed(&program.path).is_ok_and(|built| built < noted));
-    if !noted {
+    // One that failed may have failed for what else went on.
+    if !noted || std::fs::read_to_string(&millis)? == LEFT_OUT {
         std::fs::create_dir_all(&folder)?;
         let _ = std::fs::remove_file(&ids);
         let began = Instant::now();
         let ended = run(program, &[name], budget(), ("MUTANTS_REACHED", &ids.to_string_lossy()))?;
-        let took = if ended == Ended::Well { began.elapsed().as_millis().to_string() } else { "left out".to_owned() };
+        let took = if ended == Ended::Well { began.elapsed().as_millis().to_string() } else { LEFT_OUT.to_owned() };
         std::fs::write(&millis, took)?;
     }
     let took = std::fs::read_to_string(&millis)?.parse().ok().map(Duration::from_millis);
