@@ -74,17 +74,21 @@ fn is_woven(name: &str) -> bool {
 
 /// Weaves, compiles, takes out what does not compile, and begins again.
 pub fn weave_until_it_compiles(tree: &Path, mutants: &mut [Mutant]) -> Result<()> {
-    let names: Vec<String> = files()?.into_iter().filter(|name| is_woven(name)).collect();
+    // Read once: the places of the mutants are those of now.
+    let mut sources = Vec::new();
+    for name in files()?.into_iter().filter(|name| is_woven(name)) {
+        sources.push((std::fs::read_to_string(&name)?, name));
+    }
     for round in 1.. {
         let mut by_file: BTreeMap<String, Vec<&mut Mutant>> = BTreeMap::new();
         for mutant in mutants.iter_mut() {
             by_file.entry(mutant.file.clone()).or_default().push(mutant);
         }
-        for name in &names {
-            let mut text = std::fs::read_to_string(name)?;
-            if let Some(mutants) = by_file.get_mut(name) {
-                text = weave::file(&text, mutants)?;
-            }
+        for (source, name) in &sources {
+            let mut text = match by_file.get_mut(name) {
+                Some(mutants) => weave::file(source, mutants)?,
+                None => source.clone(),
+            };
             if name.matches('/').count() == 2 && name.ends_with("/src/lib.rs") {
                 text.push_str(weave::ANSWER);
             }
