@@ -38,6 +38,12 @@ fn budget() -> Duration {
     Duration::from_secs(seconds.unwrap_or(60))
 }
 
+/// When to stop trying, whatever is left.
+fn end() -> Option<Duration> {
+    let minutes: u64 = std::env::var("MUTANTS_MINUTES").ok()?.parse().ok()?;
+    Some(Duration::from_secs(minutes.saturating_mul(60)))
+}
+
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Ended {
     Well,
@@ -146,7 +152,11 @@ pub fn all(mutants: &[&Mutant], tests: &Tests<'_>, record: &mut Record) -> Resul
     let began = Instant::now();
     let record = Mutex::new(record);
     let done = AtomicUsize::new(0);
+    let end = end();
     each(mutants, |mutant| {
+        if end.is_some_and(|end| began.elapsed() > end) {
+            return Ok(());
+        }
         let (outcome, by) = match mutant.state {
             State::Unviable => ("unviable", String::new()),
             State::NotWoven => ("not woven", String::new()),

@@ -14,6 +14,8 @@ pub struct Record {
     results: PathBuf,
     outcomes: BTreeMap<(String, String), (String, String)>,
     journal: std::fs::File,
+    /// How many outcomes are of this run.
+    new: usize,
 }
 
 impl Record {
@@ -27,7 +29,7 @@ impl Record {
             }
         }
         let journal = std::fs::File::options().append(true).create(true).open(path)?;
-        Ok(Self { results: results.to_owned(), outcomes, journal })
+        Ok(Self { results: results.to_owned(), outcomes, journal, new: 0 })
     }
 
     /// What came out the last time.
@@ -49,6 +51,7 @@ impl Record {
     /// Writes an outcome at once: a run may be ended at any time.
     pub fn add(&mut self, mutant: &Mutant, outcome: &str, note: String) -> Result<()> {
         writeln!(self.journal, "{outcome}\t{}\t{}\t{note}", mutant.file, mutant.change)?;
+        self.new += 1;
         self.outcomes.insert((mutant.file.clone(), mutant.change.clone()), (outcome.to_owned(), note));
         Ok(())
     }
@@ -101,7 +104,7 @@ impl Record {
                 _ => {}
             }
         }
-        std::fs::write(self.results.join("mutants.tsv"), text)?;
+        std::fs::write(self.results.join("mutants.tsv"), &text)?;
         let commit = Command::new("git").args(["describe", "--always", "--dirty"]).output()?;
         let date = Command::new("date").args(["-u", "+%F"]).output()?;
         let said = |output: std::process::Output| String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -118,6 +121,12 @@ impl Record {
                 listed - viable - unviable - not_built,
             ));
         }
+        let known = text.lines().count();
+        figures.push_str(&format!(
+            "figure: mutants/outcomes = {} of this run, {} of earlier ones in the same target folder\n",
+            self.new,
+            known.saturating_sub(self.new)
+        ));
         print!("{figures}");
         std::fs::write(self.results.join("mutants.figures"), figures)?;
         Ok(good)
