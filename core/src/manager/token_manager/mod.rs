@@ -58,7 +58,7 @@ impl TokenManager {
     /// Whether the claim on the record is to be kept although no command is at work: there are new tokens that could not be
     /// saved, and what the record holds is spent. A driver that still has a claim lets it go otherwise.
     pub fn keeps_claim(&self) -> bool {
-        self.state.held().is_some_and(|held| held.unsaved.is_some())
+        self.state.held().is_some_and(Held::is_unshared)
     }
 
     // Commands.
@@ -180,7 +180,7 @@ impl TokenManager {
     }
 
     fn release_broken(&mut self, mut work: Work, error: Error, finding: Finding, cx: &mut Context<'_>) -> Turned {
-        if work.held.as_ref().is_some_and(|held| held.unsaved.is_some()) {
+        if work.held.as_ref().is_some_and(|held| held.is_unshared()) {
             // The record is spent. Before the claim is let go, what is better has to be there.
             work.trouble = Some(error);
             return self.save(work, finding, cx);

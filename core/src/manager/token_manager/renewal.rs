@@ -104,9 +104,9 @@ impl TokenManager {
         };
         let tokens = match &work.held {
             Some(old) if self.settings.0.merge_old => tokens.merged_over(&old.tokens),
-            // Whoever renews elsewhere need not send what has not changed.
-            Some(old) if matches!(self.settings.0.source, Source::Delegated) => tokens.succeeding(&old.tokens),
-            Some(_) | None => tokens,
+            // The flows have done so. Whoever renews elsewhere need not send what has not changed.
+            Some(old) => tokens.succeeding(&old.tokens),
+            None => tokens,
         };
         match self.hold(tokens, version, expected, cx) {
             Ok(held) => {

@@ -123,9 +123,9 @@ impl Held {
         }
     }
 
-    /// Whether nobody else can know these tokens: no store has ever held them, nor any of which they are successors.
+    /// Whether nobody else can know these tokens: no store has ever held them.
     pub(super) fn is_unshared(&self) -> bool {
-        self.unsaved.is_some() || self.in_store().is_none()
+        self.unsaved.is_some()
     }
 
     pub(super) fn save_is_due(&self, now: Timestamp) -> bool {
