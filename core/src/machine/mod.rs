@@ -15,6 +15,8 @@ pub use effect::{Delegation, Effect, EffectKind, LeaseRequest, Outgoing, Redirec
 pub use event::{Event, EventKind};
 pub use table::{Arrow, COMPLETE, FAILED, Finding, On, READY, STOPPED, StateId, StateKind, StateRow, Table};
 
+use core::fmt;
+
 use crate::crypto::Crypto;
 use crate::error::{Error, Misuse};
 use crate::memory::Memory;
@@ -207,8 +209,8 @@ impl Context<'_> {
     }
 }
 
-impl core::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
     }
 }
