@@ -283,10 +283,8 @@ impl Record {
         };
         match schema.floor_u64() {
             Some(SCHEMA) => {}
-            Some(newer) if newer > SCHEMA => {
-                return Err(StoreError::new(StoreFault::Newer, "written by a newer version of this software"));
-            }
-            _ => return Err(corrupt("a schema that never was")),
+            Some(0) | None => return Err(corrupt("a schema that never was")),
+            Some(_) => return Err(StoreError::new(StoreFault::Newer, "written by a newer version of this software")),
         }
         let belongs = text("issuer").as_deref() == Some(&key.issuer)
             && text("client_id").as_deref() == Some(&key.client_id)
