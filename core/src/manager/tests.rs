@@ -1,8 +1,12 @@
+mod meanwhile;
+
 use std::collections::VecDeque;
 
 use super::*;
 use crate::Secret;
-use crate::error::{Delivery, Error, LoginNeeded, SendFailure, StoreError, StoreFault, TransportKind};
+use crate::error::{
+    Delivery, Endpoint, Error, LoginNeeded, Refusal, SendFailure, StoreError, StoreFault, TransportKind,
+};
 use crate::grant::Extras;
 use crate::http::Body;
 use crate::http::form::Form;
@@ -21,6 +25,8 @@ enum Answer {
     Tokens(&'static str),
     Refused(u16, &'static str),
     Page(u16),
+    /// 503, and when to come again.
+    Away(&'static str),
     Lost(Delivery, TransportKind),
 }
 
@@ -84,20 +90,31 @@ impl World {
     }
 
     fn command(&mut self, event: Event) -> Lease {
-        let mut event = event;
+        self.command_while(event, |_, _| {})
+    }
+
+    /// Gives a command while something else happens before each effect.
+    fn command_while(&mut self, mut event: Event, mut meanwhile: impl FnMut(&mut Self, &Effect)) -> Lease {
         loop {
-            let mut cx = Context {
-                now: self.now,
-                random: &mut self.random,
-                crypto: &MarkerCrypto,
-                memory: &mut self.memory,
-                observer: None,
-            };
-            match self.manager.handle(event, &mut cx).unwrap() {
+            match self.step(event) {
                 Step::Done(lease) => return lease,
-                Step::Do(effect) => event = self.perform(effect),
+                Step::Do(effect) => {
+                    meanwhile(self, &effect);
+                    event = self.perform(effect);
+                }
             }
         }
+    }
+
+    fn step(&mut self, event: Event) -> Step<Lease> {
+        let mut cx = Context {
+            now: self.now,
+            random: &mut self.random,
+            crypto: &MarkerCrypto,
+            memory: &mut self.memory,
+            observer: None,
+        };
+        self.manager.handle(event, &mut cx).unwrap()
     }
 
     fn acquire(&mut self) -> String {
@@ -187,6 +204,10 @@ impl World {
             Answer::Tokens(body) => response(200, "application/json", body.to_owned()),
             Answer::Refused(status, code) => response(status, "application/json", format!(r#"{{"error":"{code}"}}"#)),
             Answer::Page(status) => response(status, "text/html", "<html></html>".to_owned()),
+            Answer::Away(until) => {
+                let builder = http::Response::builder().status(503).header("retry-after", until);
+                Event::Response(builder.body(Body::new(Vec::new())).unwrap())
+            }
             Answer::Lost(delivery, kind) => Event::SendFailed(SendFailure { delivery, kind }),
         }
     }
@@ -263,27 +284,12 @@ fn rf_03_a_refusal_is_believed_only_after_the_store_was_read_again() {
     let mut world = logged_in();
     world.later(4000).answers(Answer::Refused(400, "invalid_grant"));
     // The other process is done just before this one looks, and could not be kept from it by a claim.
-    let record = world.record.take();
-    let mut event = Event::Acquire;
-    loop {
-        let mut cx = Context {
-            now: world.now,
-            random: &mut world.random,
-            crypto: &MarkerCrypto,
-            memory: &mut world.memory,
-            observer: None,
-        };
-        match world.manager.handle(event, &mut cx).unwrap() {
-            Step::Done(lease) => break assert_eq!(told(&lease), "S1"),
-            Step::Do(Effect::Claim(_)) => event = Event::Loaded(record.as_ref().map(Stored::duplicate)),
-            Step::Do(Effect::Load(_)) => {
-                world.sibling("S1", "SR1");
-                event = world.perform(Effect::Load(world.manager.settings().key().clone()));
-            }
-            Step::Do(effect) => event = world.perform(effect),
+    let lease = world.command_while(Event::Acquire, |world, effect| {
+        if matches!(effect, Effect::Load(_)) {
+            world.sibling("S1", "SR1");
         }
-    }
-    assert_eq!(world.stored(), "S1 SR1");
+    });
+    assert_eq!((told(&lease), world.stored()), ("S1".into(), "S1 SR1".into()));
 }
 
 #[test]
@@ -405,6 +411,11 @@ fn fl_02_a_failure_rests_as_long_as_the_server_asks_and_longer_each_time() {
     }
     assert!(rests.windows(2).all(|pair| pair[0] <= pair[1] || pair[0] >= 300), "{rests:?}");
     assert!(rests[0] <= 2 && rests[11] >= 300 && rests[11] <= 375, "{rests:?}");
+    for (asked, rest) in [("0", 1), ("7", 7), ("3600", 3600), ("86400", 3600)] {
+        let lease = logged_in().later(4000).answers(Answer::Away(asked)).command(Event::Acquire);
+        let Lease::Unavailable(trouble) = lease else { panic!() };
+        assert_eq!(trouble.until.since(trouble.since).as_secs(), rest, "{asked}");
+    }
 }
 
 #[test]
@@ -486,9 +497,11 @@ fn fl_15_what_cannot_be_saved_is_served_with_that_fact_and_saved_later_and_never
     world.saves_broken = Some(StoreFault::Full);
     assert_eq!(world.later(4000).answers(R1).acquire(), "A1 unsaved");
     assert_eq!(world.stored(), "A0 R0");
+    assert!(world.manager.keeps_claim(), "whoever read the record now would spend R0 again");
     assert_eq!(world.later(60).acquire(), "A1 unsaved");
     world.saves_broken = None;
     assert_eq!(world.later(600).acquire(), "A1");
+    assert!(!world.manager.keeps_claim());
     assert_eq!(world.stored(), "A1 R1");
     assert_eq!(world.log.iter().filter(|what| what.starts_with("/token")).count(), 1);
 }
@@ -503,6 +516,8 @@ fn l_44_h_10_a_manager_that_withholds_gives_the_stores_error_and_saves_again_wit
     world.saves_broken = None;
     assert_eq!(world.later(5).acquire(), "A1");
     assert_eq!(world.stored(), "A1 R1");
+    // What is saved is served, whatever else goes wrong.
+    assert_eq!(world.later(3590).answers(Answer::Page(503)).acquire(), "A1 troubled");
 }
 
 #[test]
@@ -513,6 +528,12 @@ fn fl_19_a_login_works_in_memory_although_the_store_never_does() {
     // Nobody else can know this token, so no claim is needed to renew it.
     // What has expired is renewed before it is saved: nobody gets it once more.
     assert_eq!(world.later(4000).answers(R1).acquire(), "A1 unsaved");
+
+    let mut world = logged_in();
+    world.later(4000).answers(R1).saves_broken = Some(StoreFault::Full);
+    assert_eq!(world.acquire(), "A1 unsaved");
+    world.broken = Some(StoreFault::Denied);
+    assert_eq!(world.later(4000).answers(R2).acquire(), "A2 unsaved", "nor can anybody know this one");
 }
 
 #[test]
@@ -551,24 +572,11 @@ fn rf_13_st_23_the_record_of_another_client_is_never_used() {
 fn rf_18_a_login_that_was_given_up_during_a_renewal_is_not_brought_back() {
     let mut world = logged_in();
     world.later(4000).answers(R1).answers(Answer::Page(200));
-    let mut event = Event::Acquire;
-    let lease = loop {
-        let mut cx = Context {
-            now: world.now,
-            random: &mut world.random,
-            crypto: &MarkerCrypto,
-            memory: &mut world.memory,
-            observer: None,
-        };
-        match world.manager.handle(event, &mut cx).unwrap() {
-            Step::Done(lease) => break lease,
-            Step::Do(effect @ Effect::Send(_)) => {
-                event = world.perform(effect);
-                world.record = None;
-            }
-            Step::Do(effect) => event = world.perform(effect),
+    let lease = world.command_while(Event::Acquire, |world, effect| {
+        if matches!(effect, Effect::Save(_)) {
+            world.record = None;
         }
-    };
+    });
     assert_eq!(told(&lease), "login needed: nobody is logged in");
     assert_eq!(world.stored(), "nothing");
     assert!(world.log.contains(&"/revoke R1".to_owned()), "{:?}", world.log);
@@ -665,8 +673,24 @@ fn h_14_h_15_a_delegated_refresh_needs_no_client_and_keeps_the_refresh_token() {
     assert_eq!(world.later(4000).acquire(), "A1");
     assert_eq!(world.log, ["claim", "delegate R0", "save", "release"]);
     assert_eq!(world.stored(), "A1 R0");
+    let refusal = Refusal {
+        endpoint: Endpoint::Token,
+        code: "invalid_grant".into(),
+        description: None,
+        uri: None,
+        answer: None,
+        hint: None,
+    };
+    let ended = LoginNeeded::Ended(Some(Box::new(refusal)));
+    world.delegated.push_back(Err(ended.clone().into()));
+    let lease = world.later(4000).command(Event::Acquire);
+    assert!(matches!(&lease, Lease::LoginNeeded(why) if *why == ended), "{lease:?}");
+    // Where nobody was logged in, nothing has ended.
+    let mut world = self::world(Source::Delegated);
     world.delegated.push_back(Err(LoginNeeded::Rejected.into()));
-    assert!(world.later(4000).acquire().starts_with("login needed"));
+    let lease = world.command(Event::Acquire);
+    assert_eq!(lease.granted(Wish::Credential).unwrap_err(), LoginNeeded::Rejected.into());
+    assert_eq!(world.stored(), "nothing");
 }
 
 #[test]
@@ -676,6 +700,16 @@ fn l_45_a_session_that_cannot_be_renewed_lives_to_its_end_and_sends_nothing() {
     assert_eq!(world.later(3590).acquire(), "A0");
     assert_eq!(world.later(20).acquire(), "login needed: the access token has expired and cannot be renewed");
     assert!(!world.log.iter().any(|what| what.starts_with('/')));
+    // Who wants another one does not get it; the one there is works on, unless it was refused.
+    let id = TokenId::of(&Secret::from("A0"), &MarkerCrypto);
+    for (command, expected) in [
+        (Event::Renew, "A0 troubled"),
+        (Event::Reject(id), "login needed: the access token was refused and cannot be renewed"),
+    ] {
+        let mut world = session();
+        world.adopt("A0", None, 3600);
+        assert_eq!(told(&world.later(10).command(command)), expected);
+    }
 }
 
 #[test]
@@ -971,14 +1005,7 @@ fn another_process_is_waited_for_as_long_as_wished() {
     let waits = |settings: Settings| {
         let mut world = with(settings);
         world.adopt("A0", Some("R0"), 3600);
-        let mut cx = Context {
-            now: world.now.plus(core::time::Duration::from_secs(4000)),
-            random: &mut world.random,
-            crypto: &MarkerCrypto,
-            memory: &mut world.memory,
-            observer: None,
-        };
-        match world.manager.handle(Event::Acquire, &mut cx).unwrap() {
+        match world.later(4000).step(Event::Acquire) {
             Step::Do(Effect::Claim(claim)) => claim.wait.as_secs(),
             other => panic!("{other:?}"),
         }
