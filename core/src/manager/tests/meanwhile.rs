@@ -125,6 +125,21 @@ fn the_refusal_of_a_spent_token_does_not_end_what_another_process_has_renewed_ju
     assert_eq!((world.stored(), world.acquire()), ("S1 SR1".into(), "S1".into()));
 }
 
+#[test]
+fn a_store_that_changes_with_every_attempt_to_save_is_tried_three_times() {
+    let mut world = logged_in();
+    let mut next = 0;
+    let lease = world.later(4000).answers(R1).command_while(Event::Acquire, |world, effect| {
+        if matches!(effect, Effect::Save(_)) {
+            next += 1;
+            world.record = Some(record(world, next, Life::Live));
+        }
+    });
+    assert_eq!((told(&lease).as_str(), world.saves()), ("A1 unsaved", 3));
+    assert_eq!(world.later(600).acquire(), "A1");
+    assert_eq!(world.stored(), "A1 R1");
+}
+
 /// Nobody signs out of what needs no login.
 #[test]
 fn a_client_that_asks_for_itself_writes_a_record_again_that_is_gone() {
@@ -239,4 +254,40 @@ fn what_is_given_back_because_somebody_has_signed_out_is_not_served_when_that_is
         _ => false,
     });
     assert_eq!(world.acquire(), "login needed: nobody is logged in");
+}
+
+/// A new login could not be saved. What the store holds of the one before is older, also where it is seen only now.
+#[test]
+fn a_login_that_could_not_be_saved_does_not_give_way_to_the_one_before() {
+    let id = TokenId::of(&Secret::from("A5"), &MarkerCrypto);
+    for (row, (ended, secs, command, expected, stored)) in [
+        (false, 0, Event::Reload, "A5 unsaved", "A0 R0"),
+        (true, 0, Event::Reload, "A5 unsaved", "ended"),
+        (false, 10, Event::Renew, "A1", "A1 R1"),
+        (true, 10, Event::Renew, "A1", "A1 R1"),
+        (true, 10, Event::Reject(id), "A1", "A1 R1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut world = logged_in();
+        if ended {
+            world.later(4000).answers(refused()).acquire();
+        }
+        world.broken = Some(StoreFault::Unavailable);
+        assert_eq!(told(&world.later(60).adopt("A5", Some("R5"), 3600)), "A5 unsaved");
+        world.broken = None;
+        assert_eq!(told(&world.later(secs).answers(R1).command(command)), expected, "row {row}");
+        assert_eq!(world.stored(), stored, "row {row}");
+    }
+    let mut world = logged_in();
+    world.broken = Some(StoreFault::Unavailable);
+    world.adopt("A5", Some("R5"), 3600);
+    let lease = world.later(4000).answers(lost()).answers(R1).command_while(Event::Acquire, |world, effect| {
+        if matches!(effect, Effect::Load(_)) {
+            world.broken = None;
+        }
+    });
+    assert_eq!((told(&lease), world.stored()), ("A1".into(), "A1 R1".into()));
+    assert!(world.log.contains(&"/token R5".to_owned()), "{:?}", world.log);
 }

@@ -55,7 +55,7 @@ impl TokenManager {
             Err(error) => return self.rest(held, error, wish, UNREADABLE, cx),
         };
         // What could not be saved is newer than what is stored.
-        let kept = held.filter(|held| held.unsaved.is_some() && found.version() <= held.in_store());
+        let kept = held.filter(|held| held.unsaved.is_some() && found.version() <= held.version);
         match (kept, found) {
             (None, Found::Ended(_)) => self.vacate(None, LoginNeeded::Ended(None), FOUND_ENDED, cx.now),
             (None, Found::Nothing) => match self.settings.0.source {
@@ -88,7 +88,7 @@ impl TokenManager {
                 // What cannot be read is erased all the same.
                 Ok(Found::Nothing | Found::Ended(_)) | Err(_) => None,
             };
-            let newest = stored.filter(|stored| stored.version > work.held.as_ref().and_then(|held| held.version));
+            let newest = stored.filter(|stored| stored.version > work.version());
             work.held = newest.or(work.held);
             return self.leave(work, cx);
         }
@@ -98,10 +98,10 @@ impl TokenManager {
         };
         let version = found.version();
         match found {
-            Found::Ended(_) if version > work.in_store() => {
+            Found::Ended(_) if version > work.version() => {
                 self.release(After::LoginNeeded(None, LoginNeeded::Ended(None)), SIBLING_ENDED)
             }
-            Found::Live(found) if work.held.as_ref().is_none_or(|held| version > held.version) => {
+            Found::Live(found) if version > work.version() => {
                 if work.wish.is_met_by(&found, cx.now) {
                     self.failures = 0;
                     return self.release(After::Token(found), SIBLING_RENEWED);

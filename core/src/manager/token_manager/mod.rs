@@ -160,8 +160,9 @@ impl TokenManager {
 
     /// Takes tokens over, unless they cannot be used: then nothing has changed.
     fn adopt(&mut self, before: State, tokens: TokenSet, cx: &mut Context<'_>) -> Turned {
-        let version = before.held().and_then(|held| held.version).max(self.forgotten);
-        match self.hold(tokens, version, Expected::Anything, cx) {
+        // A person has just logged in: what was stored before is older, whether or not it was ever seen.
+        let version = Version::after(before.held().and_then(|held| held.version).max(self.forgotten), cx);
+        match self.hold(tokens, Some(version), Expected::Anything, cx) {
             Ok(held) => self.save(Work::of(Some(held), Wish::Usable), ADOPTED, cx),
             Err(error) => {
                 // Where nothing is known yet, nothing is still: the store is read with the next command either way.

@@ -158,7 +158,7 @@ impl TokenManager {
             Ok(found) => found,
             Err(error) => return self.release_broken(work, error, UNREADABLE, cx),
         };
-        let is_newer = found.version() > work.in_store();
+        let is_newer = found.version() > work.version();
         match (doubt, found) {
             (_, Found::Live(found)) if is_newer => {
                 self.failures = 0;

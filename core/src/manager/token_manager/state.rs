@@ -40,7 +40,7 @@ pub(super) enum State {
 pub(super) struct Held {
     pub(super) tokens: Arc<TokenSet>,
     pub(super) credential: Credential,
-    /// The greatest version seen of them.
+    /// Whatever has no greater version is older than these tokens.
     pub(super) version: Option<Version>,
     /// What the store must hold for these tokens to replace it.
     pub(super) expected: Expected,
@@ -162,6 +162,10 @@ impl Work {
 
     pub(super) fn in_store(&self) -> Option<Version> {
         self.held.as_ref().and_then(|held| held.in_store())
+    }
+
+    pub(super) fn version(&self) -> Option<Version> {
+        self.held.as_ref().and_then(|held| held.version)
     }
 
     /// New tokens, of which nobody knows whether they are saved.
