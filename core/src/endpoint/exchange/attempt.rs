@@ -44,7 +44,7 @@ impl Attempt {
         let wait = asked.map_or(base, |asked| asked.max(Duration::from_millis(1))).saturating_add(jitter);
         let until = cx.now.plus(wait);
         self.retried = self.retried.saturating_add(1);
-        Ok((until.since(self.started) <= RETRY_BUDGET && until > cx.now).then_some(until))
+        Ok((until.since(self.started) <= RETRY_BUDGET).then_some(until))
     }
 
     /// The secrets of the request, with all that hooks and an authentication method of the client's own have added.
