@@ -116,3 +116,42 @@ impl<T: Wipe> Drop for Secret<T> {
         self.0.wipe();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_wipes_what_it_holds_when_it_is_dropped() {
+        struct Noted<'a>(&'a Cell<bool>);
+        impl Wipe for Noted<'_> {
+            fn wipe(&mut self) {
+                self.0.set(true);
+            }
+        }
+        let wiped = Cell::new(false);
+        let secret = Secret::new(Noted(&wiped));
+        assert!(!wiped.get());
+        drop(secret);
+        assert!(wiped.get());
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_wiped() {
+        let (mut text, mut bytes) = ("s3cr3t".to_owned(), b"s3cr3t".to_vec());
+        text.wipe();
+        bytes.wipe();
+        assert!(text.is_empty() && bytes.is_empty());
+    }
+
+    #[test]
+    fn a_secret_holds_what_it_was_made_of_and_matches_that_alone() {
+        let (text, bytes) = (Secret::from("s3cr3t".to_owned()), Secret::from(b"s3cr3t".to_vec()));
+        assert_eq!((text.expose().as_str(), bytes.expose().as_slice()), ("s3cr3t", &b"s3cr3t"[..]));
+        for (other, same) in [("s3cr3t", true), ("s3cr3T", false), ("s3cr3", false), ("s3cr3ts", false), ("", false)] {
+            assert_eq!((text.matches(other), bytes.matches(other)), (same, same), "{other}");
+        }
+    }
+}

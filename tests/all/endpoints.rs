@@ -258,6 +258,29 @@ fn ir_05_what_was_active_is_believed_for_a_minute_and_not_beyond_its_end() {
     assert!(remembered.get(id("long"), at(1)).is_none() && remembered.get(id("other"), at(1)).is_none());
 }
 
+/// As many answers as are remembered at most, and all but one of them old.
+#[test]
+fn where_too_much_is_remembered_what_may_no_longer_be_believed_goes_first() {
+    let (mut run, result) = introspected([json(200, &json!({ "active": true }))]);
+    run.sent(&[INTROSPECT]);
+    let Ok(Introspected::Active(active)) = result else { panic!() };
+    let active = Arc::new(active);
+    let mut ids: Vec<_> = (0..10_000).map(|n: u32| TokenId::of(&Secret::from(n.to_string()), &AwsLc)).collect();
+    ids.sort();
+    let at = |secs: u64| BEGIN.plus(Duration::from_secs(secs));
+    let mut remembered = Remembered::new();
+    for (place, id) in ids.iter().enumerate() {
+        remembered.keep(*id, active.clone(), at(if place == 0 { 30 } else { 0 }));
+    }
+    let new = ["one", "another"].map(|token| TokenId::of(&Secret::from(token), &AwsLc));
+    for id in new {
+        remembered.keep(id, active.clone(), at(60));
+    }
+    for id in [ids[0], new[0], new[1]] {
+        assert!(remembered.get(id, at(60)).is_some());
+    }
+}
+
 #[test]
 fn h_16_a_client_may_demand_that_answers_say_how_long_a_token_lives() {
     let token = |lifetime: Value| {
@@ -287,11 +310,16 @@ fn an_active_token_that_has_expired_or_is_not_yet_valid_is_inactive() {
         json!({ "exp": 0 }),
         json!({ "exp": -1 }),
         json!({ "nbf": now + 3600 }),
+        json!({ "nbf": now + 61 }),
     ] {
         let (mut run, result) = introspected([json(200, &merged(json!({ "active": true }), members.clone()))]);
         assert!(matches!(result, Ok(Introspected::Inactive)), "{members}");
         run.sent(&[INTROSPECT]);
     }
+    // The clocks of two machines differ by a minute, no more.
+    let (mut run, result) = introspected([json(200, &json!({ "active": true, "nbf": now + 60 }))]);
+    assert!(matches!(result, Ok(Introspected::Active(_))), "{result:?}");
+    run.sent(&[INTROSPECT]);
     // A time that cannot be read is not the absence of one.
     for members in [json!({ "exp": "never" }), json!({ "exp": [1] }), json!({ "nbf": "soon" })] {
         let (mut run, result) = introspected([json(200, &merged(json!({ "active": true }), members.clone()))]);
@@ -339,9 +367,14 @@ fn answers_48_what_is_said_of_a_token_is_read_and_of_an_inactive_one_hidden() {
         assert_eq!(active.audience(), expected);
         run.sent(&[INTROSPECT]);
     }
-    let (mut run, result) = introspected([json(200, &json!({ "active": true }))]);
-    assert!(matches!(result, Ok(Introspected::Active(_))));
-    run.sent(&[INTROSPECT]);
+    for (members, client_id, scope) in
+        [(json!({}), None, None), (json!({ "client_id": "c", "scope": "a b" }), Some("c"), Some("a b"))]
+    {
+        let (mut run, result) = introspected([json(200, &merged(json!({ "active": true }), members))]);
+        let Ok(Introspected::Active(active)) = result else { panic!() };
+        assert_eq!((active.client_id().as_deref(), active.scope().as_deref()), (client_id, scope));
+        run.sent(&[INTROSPECT]);
+    }
     let (mut run, result) = introspected([json(200, &json!({ "active": false, "sub": "alice", "scope": "admin" }))]);
     assert!(matches!(result, Ok(Introspected::Inactive)), "the type has no place for more");
     run.sent(&[INTROSPECT]);
@@ -431,6 +464,10 @@ fn ui_01_an_answer_about_somebody_else_shows_nothing() {
         assert!(result.is_err(), "{sub}");
         run.sent(&[USERINFO]);
     }
+    // Nobody is no other person either.
+    let (mut run, result) = profiled([json(200, &json!({ "sub": "" }))]);
+    assert!(matches!(result, Err(Error::Protocol(error)) if error.rule == Rule::MemberInvalid("sub")));
+    run.sent(&[USERINFO]);
     let (mut run, result) = profiled([json(200, &json!({ "email": "a@as.example" }))]);
     assert!(matches!(result, Err(Error::Protocol(error)) if error.rule == Rule::MemberMissing("sub")));
     run.sent(&[USERINFO]);

@@ -10,6 +10,8 @@
 
 mod amended;
 mod attempt;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 

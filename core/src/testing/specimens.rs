@@ -350,7 +350,7 @@ impl AuthenticationMethod for Failing {
     }
 }
 
-fn proof_key() -> ProofKey {
+pub(crate) fn proof_key() -> ProofKey {
     or_broken(ProofKey::new("proof", SignatureAlgorithm::Es256, r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#))
 }
 

@@ -182,3 +182,13 @@ fn tokens_are_told_apart_by_their_fingerprints() {
         Credential::new(tokens(r#"{"access_token":"a"}"#), &Placement::default().bare(), None, None, &MarkerCrypto);
     assert_eq!(of_set.unwrap().id(), id("a"), "however it is presented");
 }
+
+#[test]
+fn a_credential_says_when_it_stops_working_if_that_is_known() {
+    let end = |record: &str| {
+        let credential = Credential::new(tokens(record), &Placement::default(), None, None, &MarkerCrypto).unwrap();
+        (credential.expires_at(), credential.is_usable(Timestamp::from_secs(60)))
+    };
+    assert_eq!(end(r#"{"access_token":"a"}"#), (None, true));
+    assert_eq!(end(r#"{"access_token":"a","expires_at":60}"#), (Some(Timestamp::from_secs(60)), false));
+}

@@ -590,3 +590,17 @@ fn hooks_of_the_client_see_the_token_and_cannot_leave_the_audience() {
         assert_eq!(play.log, ["lease"], "nothing is sent");
     }
 }
+
+#[test]
+fn a_request_that_was_cancelled_takes_nothing_more() {
+    let mut machine = request(RequestSettings::new());
+    let (mut random, mut memory) = (CountingRandom::default(), Memory::new());
+    let mut give = |event| {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let mut cx = Context { now, random: &mut random, crypto: &MarkerCrypto, memory: &mut memory, observer: None };
+        machine.handle(event, &mut cx)
+    };
+    assert!(matches!(give(Event::Start), Ok(Step::Do(Effect::Lease(_)))));
+    assert_eq!(give(Event::Cancel).unwrap_err(), Error::Cancelled);
+    assert!(matches!(give(Event::Leased(token("1", "Bearer").unwrap())), Err(Error::Misuse(_))));
+}
