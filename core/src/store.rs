@@ -128,7 +128,7 @@ impl Version {
         // them apart.
         let _ = cx.random.fill(&mut bits);
         let noise = u64::from(u32::from_le_bytes(bits)) & 0xF_FFFF;
-        let time = cx.now.as_millis().min((1 << 42) - 1);
+        let time = cx.now.as_millis().min(1 << 42);
         let least = previous.map_or(0, |previous| previous.0.saturating_add(1));
         Self(((time << 20) | noise).max(least))
     }
