@@ -184,11 +184,14 @@ fn ir_03_what_is_not_signed_says_nothing_where_a_signature_is_demanded() {
         assert!(matches!(result, Err(Error::Security(_) | Error::Protocol(_))), "{result:?}");
         run.sent(&[INTROSPECT]);
     }
+    let found = |run: &Run<Introspection>| run.seen.transitions.last().map(|seen| seen.finding.0);
     let (mut run, result) = demanded(json(200, &good));
     assert_eq!(result.unwrap_err(), Error::Security(SecurityError::Unsigned));
+    assert_eq!(found(&run), Some("Untrusted"));
     run.sent(&[INTROSPECT]);
     // A refusal stays what it is, and a server that cannot serve is no verdict.
     let (mut run, result) = demanded(refusal("invalid_client"));
+    assert_eq!(found(&run), Some("Refused"));
     assert!(matches!(result, Err(Error::Refused(refusal)) if refusal.is("invalid_client")));
     run.sent(&[INTROSPECT]);
     let (mut run, result) = demanded(answer(500, &[("content-type", JWT)], signed()));
