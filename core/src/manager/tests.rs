@@ -498,6 +498,7 @@ fn fl_15_what_cannot_be_saved_is_served_with_that_fact_and_saved_later_and_never
     assert_eq!(world.later(4000).answers(R1).acquire(), "A1 unsaved");
     assert_eq!(world.stored(), "A0 R0");
     assert!(world.manager.keeps_claim(), "whoever read the record now would spend R0 again");
+    assert_eq!(told(&world.command(Event::Reload)), "A1 unsaved", "what is stored is what it came from");
     assert_eq!(world.later(60).acquire(), "A1 unsaved");
     world.saves_broken = None;
     assert_eq!(world.later(600).acquire(), "A1");
