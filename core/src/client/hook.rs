@@ -100,12 +100,9 @@ pub struct HookedRequest {
 
 impl fmt::Debug for HookedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HookedRequest").field("url", &without_query(&self.url)).field("form", &self.form).finish()
+        let url = format!("{}{}?..", self.url.origin().ascii_serialization(), self.url.path());
+        f.debug_struct("HookedRequest").field("url", &url).field("form", &self.form).finish()
     }
-}
-
-fn without_query(url: &Url) -> String {
-    format!("{}{}?..", url.origin().ascii_serialization(), url.path())
 }
 
 type OnAnswer = Arc<dyn Fn(Response<Body>) -> Result<Response<Body>, Error> + Send + Sync>;
