@@ -86,17 +86,12 @@ impl<'a> Number<'a> {
 
     /// Whether it is a whole number, however it is written: `3600.0` is.
     pub fn is_integral(self) -> bool {
-        self.plain().is_some() || Decimal::of(self.0).truncated().1
-    }
-
-    /// The usual case: digits and nothing else, and not many.
-    fn plain(self) -> Option<u64> {
-        self.0.parse().ok()
+        Decimal::of(self.0).truncated().1
     }
 
     /// The largest integer that is not above it, or `None` below zero. Clamped to `u64::MAX`.
     pub fn floor_u64(self) -> Option<u64> {
-        self.plain().or_else(|| (!self.is_negative()).then(|| Decimal::of(self.0).truncated().0))
+        (!self.is_negative()).then(|| Decimal::of(self.0).truncated().0)
     }
 
     /// The largest integer that is not above it, clamped to the range of `i64`.
