@@ -281,3 +281,17 @@ fn dv_02_a_device_login_is_bound_to_issuer_and_client() {
     restored.sent(&[TOKEN]);
     polls(&mut run, 0);
 }
+
+#[test]
+fn dv_10_a_stored_wait_goes_on_to_its_poll_and_one_that_is_over_begins_anew() {
+    // The poll of the stored wait is due after 5 s.
+    for (later, pause) in [(0, 5), (3, 2), (5, 5), (60, 5)] {
+        let mut stored = waiting(json!({}));
+        let mut run = Run::new(Device::restore(&public(), stored.machine.snapshot().unwrap()).unwrap());
+        polls(&mut stored, 0);
+        run.now = stored.now.plus(Duration::from_secs(later));
+        let Ok(Step::Do(Effect::Sleep { until })) = run.handle(Event::Resume) else { panic!("it waits") };
+        assert_eq!(until.since(run.now).as_secs(), pause, "resumed after {later} s");
+        run.sent(&[]);
+    }
+}

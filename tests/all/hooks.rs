@@ -202,11 +202,24 @@ fn l_51_every_answer_to_a_token_request_passes_its_hooks_those_to_a_devices_poll
 }
 
 #[test]
-fn an_answer_that_a_hook_lets_pass_has_no_note() {
-    let client = builder(json!({})).hook(Hook::refresh_token_response(Ok)).build().unwrap();
-    let mut run = refresh(&client).answering([json(200, &tokens())]);
-    assert_eq!(run.start().done().notes(), []);
-    run.sent(&[TOKEN]);
+fn an_answer_has_a_note_if_a_hook_has_changed_anything_of_it() {
+    type Change = fn(&mut http::Response<Body>);
+    let changes: [(&[Note], Change); 4] = [
+        (&[], |_| {}),
+        (&[Note::Status, Note::Hooked], |answer| *answer.status_mut() = http::StatusCode::CREATED),
+        (&[Note::Hooked], |answer| drop(answer.headers_mut().insert("x-own", HeaderValue::from_static("1")))),
+        (&[Note::Hooked], |answer| *answer.body_mut() = Body::new([answer.body().expose(), b" "].concat())),
+    ];
+    for (notes, change) in changes {
+        let hook = Hook::refresh_token_response(move |mut answer| {
+            change(&mut answer);
+            Ok(answer)
+        });
+        let client = builder(json!({})).hook(hook).build().unwrap();
+        let mut run = refresh(&client).answering([json(200, &tokens())]);
+        assert_eq!(run.start().done().notes(), notes);
+        run.sent(&[TOKEN]);
+    }
 }
 
 /// A deed and what it is called.
@@ -385,6 +398,8 @@ fn ca_11_what_hooks_put_into_a_request_is_in_no_error() {
         request.url.query_pairs_mut().append_pair("key", "query/key-7");
         request.headers.insert("x-api-key", HeaderValue::from_static("header-key-7"));
         request.form.push("api_key", "form key-7");
+        let shown = format!("{request:?}");
+        assert!(shown.contains("https://as.example/token") && !shown.contains("key-7"), "{shown}");
         Ok(())
     });
     let client = builder(json!({})).hook(hook).build().unwrap();

@@ -2,6 +2,7 @@
 //!
 //! The checks themselves are tested beside the verifier.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +113,28 @@ fn jw_36_the_keys_in_memory_are_asked_for_again_after_five_minutes() {
     world.pass(1);
     let (login, fetches) = world.login(signed(signer, "1"), vec![key_set([signer.ec_jwk("2")])]);
     assert!(login.is_err() && fetches == 1, "the withdrawn key's token is refused");
+}
+
+#[test]
+fn an_observer_is_told_of_each_check_once_and_of_none_that_new_keys_overturn() {
+    let login = |alg: &str| {
+        let mut run = waiting(&public(), "openid");
+        let id_token = Signer::shared().jwt(&json!({ "alg": alg, "kid": "ec" }), &run.id_claims());
+        run.secrets.push(id_token.clone());
+        run.answer([json(200, &tokens_with(json!({ "id_token": id_token }))), json(200, &Signer::shared().jwks())]);
+        let end = result(run.come_back());
+        (end.is_ok(), run.seen.checks.clone(), run.all_sent().len())
+    };
+    // No key is at hand, so the token is looked at twice.
+    let (good, checks, sent) = login("ES256");
+    assert!(good && sent == 2);
+    let names: BTreeSet<_> = checks.iter().map(|(name, _)| name).collect();
+    assert!(names.len() == checks.len() && names.contains(&"signature"), "{checks:?}");
+    assert!(checks.iter().all(|(_, passed)| *passed), "{checks:?}");
+    // What no key can make right is told of, and no key is asked for.
+    let (good, checks, sent) = login("HS256");
+    assert!(!good && sent == 1);
+    assert_eq!(checks, [("alg", false)]);
 }
 
 #[test]
@@ -349,6 +372,22 @@ fn rf_07_a_refreshed_id_token_is_about_the_same_person() {
             assert!(matches!(error, Error::Security(_)), "{members}: {error:?}");
         }
     }
+}
+
+#[test]
+fn rf_07_a_refreshed_id_token_about_another_is_refused_while_no_new_keys_can_be_had() {
+    let signer = Signer::shared();
+    let mut world = World::new();
+    let tokens = world.login(signed(signer, "ec"), vec![key_set([signer.ec_jwk("ec")])]).0.unwrap();
+    world.pass(400);
+    let mut run = Run::new(Refresh::new(&public(), RefreshRequest::of(&tokens).unwrap()).unwrap());
+    (run.memory, run.now) = (world.memory, world.now);
+    let id_token = signer.id_token(&merged(id_claims(None), json!({ "sub": "mallory" })));
+    run.answer([json(200, &tokens_with(json!({ "id_token": id_token })))])
+        .answer((0..4).map(|_| lost(Delivery::Unknown, TransportKind::Reset)));
+    let error = run.start().failed();
+    assert!(matches!(error, Error::Transport(_)), "{error:?}");
+    run.sent(&[TOKEN, JWKS, JWKS, JWKS, JWKS]);
 }
 
 #[test]

@@ -298,6 +298,22 @@ fn answers_35_slack_tokens_are_bearer_tokens_and_ok_false_is_a_refusal() {
                 r#"{"ok":true,"access_token":"canary-access","refresh_token":"canary-refresh","expires_in":43200,"scope":"chat:write"}"#,
                 "Bearer [chat:write] 43200 s, refresh token; hooked",
             ),
+            (
+                Login,
+                200,
+                JSON,
+                r#"{"ok":true,"access_token":"canary-access","token_type":null,"scope":"commands"}"#,
+                "Bearer [commands]; hooked",
+            ),
+            // Only these two names of Slack's mean a bearer token.
+            (
+                Login,
+                200,
+                JSON,
+                r#"{"ok":true,"access_token":"canary-access","token_type":"app","scope":"commands"}"#,
+                "token endpoint: `token_type` is not one that this client can use (status 200, application/json, \
+                 body: {ok: true, access_token: (string), token_type: (string), scope: (string)})",
+            ),
             (Login, 200, JSON, r#"{"ok":false,"error":"invalid_code"}"#, "invalid_grant, LogInAgain: invalid_code"),
             (
                 Renewal,

@@ -303,6 +303,24 @@ fn refreshed(answer: Answer) -> Result<TokenSet, Error> {
 }
 
 #[test]
+fn whoever_watches_a_refresh_can_tell_its_endings_apart() {
+    for (answer, finding) in [
+        (refusal("invalid_grant"), "Revoked"),
+        (refusal("invalid_client"), "GrantRefused"),
+        (json(200, &json!({})), "GrantRefused"),
+        (lost(Delivery::Unknown, TransportKind::Reset), "Uncertain"),
+        (lost(Delivery::NotSent, TransportKind::ForbiddenAddress), "Broken"),
+    ] {
+        let request = RefreshRequest::new(Secret::from("canary-refresh-old"));
+        let mut run = Run::new(Refresh::new(&public(), request).unwrap()).answering([answer]);
+        let error = run.start().failed();
+        let last = run.seen.transitions.last().unwrap();
+        assert_eq!((last.machine, last.finding.0), ("refresh", finding), "{error}");
+        run.sent(&[TOKEN]);
+    }
+}
+
+#[test]
 fn tr_20_answers_18_answers_36_answers_37_the_old_refresh_token_lives_until_a_new_one_comes() {
     let kept = |members: Value| {
         let tokens = refreshed(json(200, &tokens_with(members))).unwrap();
