@@ -234,6 +234,17 @@ fn every_error_is_one_line_that_no_other_error_has() {
 }
 
 #[test]
+fn an_issuer_that_lacks_nothing_but_a_slash_is_said_to() {
+    for (found, slash) in
+        [("https://as.example/", true), ("https://as.example//", true), ("https://as.example/x", false), ("", false)]
+    {
+        let (expected, found) = ("https://as.example".to_owned(), found.to_owned());
+        let said = SecurityError::IssuerMismatch { expected, found }.to_string();
+        assert_eq!(said.contains("trailing slash"), slash, "{said}");
+    }
+}
+
+#[test]
 fn a_refusal_is_its_code_and_no_other() {
     let refusal = |code: &str| Refusal {
         endpoint: Endpoint::Token,

@@ -33,7 +33,12 @@ fn summary(heard: Heard) -> Option<u16> {
 fn well_formed(reply: &Reply) -> String {
     let text = String::from_utf8(reply.as_bytes().to_vec()).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with(&format!("HTTP/1.1 {} ", reply.status())), "{head}");
+    let reason = match reply.status() {
+        // Newer than the name that the http crate knows (RFC 9110 §15.5.14).
+        413 => "Content Too Large",
+        status => http::StatusCode::from_u16(status).unwrap().canonical_reason().unwrap(),
+    };
+    assert!(head.starts_with(&format!("HTTP/1.1 {} {reason}\r\n", reply.status())), "{head}");
     for line in [
         &format!("Content-Length: {}", body.len()),
         "Connection: close",
@@ -243,6 +248,34 @@ fn lb_09_what_is_no_request_of_a_browser_is_answered_and_closed() {
     for (what, bytes, expected) in rows {
         assert_eq!(heard(&query(), bytes), Some(*expected), "{what}");
     }
+}
+
+#[test]
+fn lb_09_what_is_as_long_as_it_may_be_is_heard_and_one_byte_more_is_not() {
+    const KIB_16: usize = 16 * 1024;
+    let (line, blank) = ("GET /callback?code= HTTP/1.1\r\n", "\r\n");
+    let long_line = |len: usize| {
+        let code = "x".repeat(len - line.len());
+        format!("{}{HOST}\r\n", line.replace("code=", &format!("code={code}")))
+    };
+    let long_fields = |len: usize| {
+        let value = "y".repeat(len - HOST.len() - "X: ".len() - 2 * blank.len());
+        format!("{line}{HOST}X: {value}\r\n\r\n")
+    };
+    let many_fields = |count: usize| format!("{line}{HOST}{}\r\n", "X: y\r\n".repeat(count - 1));
+    for (what, most, more, refused) in [
+        ("line", long_line(KIB_16), long_line(KIB_16 + 1), 414),
+        ("fields", long_fields(KIB_16), long_fields(KIB_16 + 1), 431),
+        ("count of fields", many_fields(100), many_fields(101), 431),
+    ] {
+        assert_eq!(heard(&query(), most.as_bytes()), Some(0), "{what}");
+        assert_eq!(heard(&query(), more.as_bytes()), Some(refused), "{what}");
+    }
+    let post = |length: usize| {
+        let body = format!("code={}", "z".repeat(length - 5));
+        heard(&form(), with("POST", &format!("{HOST}{FORM}Content-Length: {length}\r\n"), &body).as_bytes())
+    };
+    assert_eq!((post(KIB_16), post(KIB_16 + 1)), (Some(0), Some(413)));
 }
 
 #[test]

@@ -154,8 +154,12 @@ mod tests {
         }
         // The lifetime still counts when the end cannot be read.
         assert_eq!(read(r#"{"granted_at":900,"expires_at":"soon","expires_in":60}"#).1, Some(960_000));
-        let (_, expires, notes) = read(r#"{"granted_at":900,"expires_in":1e15}"#);
-        assert_eq!((expires, notes), (Some(315_360_900_000), vec![Note::ExpiresInClamped]));
+        for (lifetime, notes) in
+            [("315360000", vec![]), ("315360001", vec![Note::ExpiresInClamped]), ("1e15", vec![Note::ExpiresInClamped])]
+        {
+            let (_, expires, found) = read(&format!(r#"{{"granted_at":900,"expires_in":{lifetime}}}"#));
+            assert_eq!((expires, found), (Some(315_360_900_000), notes), "{lifetime}");
+        }
         let long = format!(r#"{{"expires_at":"1{}"}}"#, "0".repeat(100_000));
         assert_eq!(read(&long).1, None);
     }

@@ -95,7 +95,7 @@ fn whole_numbers_are_told_from_fractions() {
 
 #[test]
 fn pairs_of_strings_become_an_object() {
-    let pairs = [("a", "plain"), ("b\"", "\\ \" \n \u{1} é 😀"), ("", "")];
+    let pairs = [("a", "plain"), ("b\"", "\\ \" \n \u{1} \u{10} \u{1f} é 😀"), ("", "")];
     let object = Object::of_strings(&pairs).unwrap();
     for (name, value) in pairs {
         assert_eq!(string(&object, name), value);
@@ -146,6 +146,26 @@ fn what_is_not_json_is_refused() {
 }
 
 #[test]
+fn what_is_special_in_a_string_is_seen_wherever_it_stands() {
+    for len in [0, 1, 7, 8, 9, 15, 16, 17, 31, 47, 48, 49, 80, 130] {
+        for at in 0..=len {
+            let (before, after) = ("x".repeat(at), " ".repeat(len - at));
+            for bad in ["\0", "\u{1}", "\n", "\u{1f}"] {
+                let text = format!("{{\"a\":\"{before}{bad}{after}\"}}");
+                let error = Object::parse(text.as_bytes()).unwrap_err();
+                assert_eq!(error, JsonError { at: 6 + at, flaw: JsonFlaw::Syntax }, "{text}");
+            }
+            for (written, meant) in
+                [("\\\"", "\""), ("\\\\", "\\"), ("\u{7f}", "\u{7f}"), (" ", " "), ("!", "!"), ("é", "é")]
+            {
+                let object = Object::parse(format!("{{\"a\":\"{before}{written}{after}\"}}").as_bytes()).unwrap();
+                assert_eq!(string(&object, "a"), format!("{before}{meant}{after}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn answers_31_trailing_bytes_are_refused() {
     assert_eq!(Object::parse(br#"{"a":1} xx"#).unwrap_err(), JsonError { at: 8, flaw: JsonFlaw::Trailing });
     assert_eq!(flaw("{}{}"), JsonFlaw::Trailing);
@@ -167,7 +187,10 @@ fn answers_33_tr_16_other_top_levels_and_encodings_are_refused() {
 
 #[test]
 fn answers_32_a_byte_order_mark_is_stripped_once() {
-    assert_eq!(string(&Object::parse("\u{FEFF}{\"a\":\"b\"}".as_bytes()).unwrap(), "a"), "b");
+    for text in ["\u{FEFF}{\"a\":\"b\"}", "{\"a\":\"b\"}"] {
+        assert_eq!(string(&Object::parse(text.as_bytes()).unwrap(), "a"), "b");
+        assert_eq!(string(&Object::parse_owned(text.into()).unwrap(), "a"), "b");
+    }
     assert_eq!(flaw("\u{FEFF}\u{FEFF}{}"), JsonFlaw::Syntax);
     assert_eq!(Object::parse(b"\xEF\xBB\xBF{x").unwrap_err(), JsonError { at: 4, flaw: JsonFlaw::Syntax });
 }

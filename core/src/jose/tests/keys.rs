@@ -236,6 +236,19 @@ fn keys_behind_the_hundredth_are_left_out() {
 }
 
 #[test]
+fn a_key_says_what_its_document_says_of_it() {
+    let (_, crypto) = providers().into_iter().next().unwrap();
+    let document = set(&[RSA.jwk(r#""kid":"k1","alg":"PS384""#), P256.jwk("")]);
+    let set = JwkSet::parse(document.as_bytes(), crypto).unwrap();
+    let said: Vec<_> = set.keys().iter().map(|key| (key.kid(), key.algorithm(), key.key_type())).collect();
+    let expected = [
+        (Some("k1"), Some(SignatureAlgorithm::Ps384), KeyType::Rsa),
+        (None, None, KeyType::Ec(crate::crypto::Curve::P256)),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn what_is_skipped_keeps_its_name_safe_to_print() {
     let (_, crypto) = providers().into_iter().next().unwrap();
     let document = set(&[r#"{"kty":"oct","kid":"a\u001b[31m","k":"AA"}"#.to_owned()]);

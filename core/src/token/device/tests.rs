@@ -118,6 +118,8 @@ fn answers_43_dv_05_the_lifetime_is_read_and_bounded() {
         (r#""1800""#, 1800, Some("expires_in_text")),
         ("null", 900, Some("expires_in_assumed")),
         ("1800.5", 1800, Some("expires_in_fraction")),
+        ("86400", 86_400, None),
+        ("86401", 86_400, Some("expires_in_clamped")),
         ("1e99", 86_400, Some("expires_in_clamped")),
     ] {
         let device = with(&format!(r#"{URI},"expires_in":{value}"#)).unwrap();

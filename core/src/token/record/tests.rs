@@ -217,6 +217,14 @@ fn what_is_written_is_never_too_large_to_be_read() {
     let tokens = answered(&large, "");
     assert!(tokens.to_record().expose().len() < RECORD_LIMIT);
     assert_eq!(shown(&read(&text(&tokens))), shown(&tokens));
-    let too_large = [b" ".repeat(RECORD_LIMIT), b"{}".to_vec()].concat();
-    assert_eq!(TokenSet::from_record(&too_large, NOW).unwrap_err(), RecordError::Unreadable(RecordFlaw::TooLarge));
+}
+
+#[test]
+fn a_record_is_read_up_to_its_limit() {
+    let record = r#"{"access_token":"t"}"#;
+    let padded = |len: usize| format!("{record}{}", " ".repeat(len - record.len()));
+    assert_eq!(read(&padded(RECORD_LIMIT)).access_token().expose(), "t");
+    for len in [RECORD_LIMIT + 1, 2 * RECORD_LIMIT] {
+        assert_eq!(refused(&padded(len)), RecordError::Unreadable(RecordFlaw::TooLarge));
+    }
 }

@@ -238,6 +238,35 @@ fn a_token_that_the_server_repeats_is_struck_out() {
 }
 
 #[test]
+fn of_a_message_its_names_are_shown_and_what_servers_write_for_engineers() {
+    let long = ["n".repeat(40), "n".repeat(41)];
+    let members = [
+        ("tok3n", "1", "(name): (number)"),
+        ("a_b-c.d:e", "1", "a_b-c.d:e: (number)"),
+        (&long[0], "null", &format!("{}: null", long[0])),
+        (&long[1], "true", "(name): true"),
+        ("code", "12345678901234567890", "code: 12345678901234567890"),
+        ("type", "123456789012345678901", "type: (number)"),
+    ];
+    for (name, value, shown) in members {
+        assert_eq!(excerpt(&format!(r#"{{"{name}":{value}}}"#)), format!("{{{shown}}}"));
+    }
+    // A member is begun while there are no more than 512 bytes.
+    for (last, end) in [(23, ", x: null}"), (24, ", ..}")] {
+        let names = ('a'..='j').map(|name| name.to_string().repeat(40)).chain(["k".repeat(last), "x".to_owned()]);
+        let members: Vec<_> = names.map(|name| format!(r#""{name}":null"#)).collect();
+        assert!(excerpt(&format!("{{{}}}", members.join(","))).ends_with(end), "{last}");
+    }
+}
+
+fn excerpt(body: &str) -> String {
+    match read(400, JSON, body).unwrap_err() {
+        Error::Protocol(error) => error.answer.unwrap().excerpt.unwrap(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
 fn facts_name_what_helps_and_nothing_else() {
     let mut response = response(400, "text/plain; charset=utf-8", "no healthy upstream s3cr3tABCDEFGHIJ");
     for (name, value) in [
