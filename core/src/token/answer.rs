@@ -158,7 +158,7 @@ pub fn parse_id_token(
     endpoint: Endpoint,
 ) -> Result<IdTokenAnswer, Error> {
     let Success { object, mut notes } = success(response, leniency, now, endpoint)?;
-    let expect = Expectation { leniency, id_token: IdToken::Required, ..Expectation::default() };
+    let expect = Expectation { leniency, ..Expectation::default() };
     let id_token = id_token(&object, &expect, &mut notes)
         .and_then(|token| token.ok_or(Rule::IdTokenMissing))
         .map_err(|rule| broken(response, endpoint, rule))?;

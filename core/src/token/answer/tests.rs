@@ -271,7 +271,8 @@ fn tr_10_deep_nesting_is_refused() {
 fn answers_34_an_id_token_alone_is_accepted_only_where_asked_for() {
     const BODY: &str = r#"{"id_token":"s3cr3t.x.y"}"#;
     assert_eq!(rule(read(200, JSON, BODY)), Rule::MemberMissing("access_token"));
-    let read = |body: &str| parse_id_token(&response(200, JSON, body), Leniency::Compat, NOW, Endpoint::Token);
+    let read_as = |leniency, body: &str| parse_id_token(&response(200, JSON, body), leniency, NOW, Endpoint::Token);
+    let read = |body: &str| read_as(Leniency::Compat, body);
     let answer = read(BODY).unwrap();
     assert_eq!(answer.id_token.expose(), "s3cr3t.x.y");
     assert!(!format!("{answer:?}").contains("s3cr3t"));
@@ -279,6 +280,8 @@ fn answers_34_an_id_token_alone_is_accepted_only_where_asked_for() {
         let Error::Protocol(error) = read(body).unwrap_err() else { panic!() };
         assert_eq!(error.rule, Rule::IdTokenMissing, "{body}");
     }
+    let Error::Protocol(error) = read_as(Leniency::Strict, r#"{"id_token":""}"#).unwrap_err() else { panic!() };
+    assert_eq!(error.rule, Rule::MemberInvalid("id_token"));
 }
 
 #[test]
