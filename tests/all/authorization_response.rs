@@ -95,7 +95,9 @@ fn ar_05_only_the_session_that_began_a_login_can_finish_it() {
     let error = pending.take("victim", &callback, BEGIN).unwrap_err();
     assert_eq!(error, Error::Callback(BadCallback::StateMismatch));
     assert_eq!(pending.len(), 1, "somebody else's callback takes nothing");
-    pending.take("attacker", &callback, BEGIN).unwrap();
+    let end = run.redirect.as_ref().unwrap().expires_at;
+    assert_eq!(pending.take("attacker", &callback, end).unwrap_err(), error, "it is over then");
+    pending.take("attacker", &callback, end.minus(Duration::from_millis(1))).unwrap();
     assert!(pending.take("attacker", &callback, BEGIN).is_err(), "a flow is taken once");
 }
 
@@ -322,5 +324,12 @@ fn fl_37_nobody_comes_back_and_the_login_expires() {
     run.now = run.redirect.as_ref().unwrap().expires_at;
     assert_eq!(run.now, Timestamp::from_secs(BEGIN.as_secs() + 600));
     assert_eq!(run.give(Event::Elapsed).failed(), Error::Expired(Expired::Callback));
+    run.sent(&[]);
+    let mut run = waiting(&public(), "");
+    let end = run.redirect.as_ref().unwrap().expires_at;
+    run.now = end.minus(Duration::from_millis(1));
+    run.give(Event::Resume).waits_for(EffectKind::Redirect);
+    run.now = end;
+    assert_eq!(run.give(Event::Resume).failed(), Error::Expired(Expired::Callback));
     run.sent(&[]);
 }

@@ -93,6 +93,22 @@ fn dp_03_a_challenge_is_recognised_in_any_case() {
 }
 
 #[test]
+fn dp_03_no_other_challenge_and_none_without_a_nonce_is_answered_with_another_proof() {
+    let nonce = ("dpop-nonce", "fresh");
+    let challenge = |value| ("www-authenticate", value);
+    for headers in [
+        vec![challenge(r#"DPoP error="invalid_dpop_proof""#), nonce],
+        vec![challenge(r#"Bearer error="use_dpop_nonce""#), nonce],
+        vec![challenge(r#"DPoP error="use_dpop_nonce""#)],
+        vec![nonce],
+    ] {
+        let mut run = asking(&bound_client()).answering([answer(401, &headers, "")]);
+        run.start().failed();
+        run.sent(&[TOKEN]);
+    }
+}
+
+#[test]
 fn dp_04_a_nonce_that_is_none_is_not_echoed() {
     let long = "n".repeat(64 * 1024);
     for nonce in [long.as_str(), "a b", "a\"b", "a\\b", ""] {

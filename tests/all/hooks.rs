@@ -222,6 +222,19 @@ fn an_answer_has_a_note_if_a_hook_has_changed_anything_of_it() {
     }
 }
 
+#[test]
+fn points_have_the_names_that_logs_and_errors_say() {
+    let names = [
+        "access_token_response",
+        "refresh_token_response",
+        "refresh_token_request",
+        "revoke_token_request",
+        "introspect_token_request",
+        "protected_request",
+    ];
+    assert_eq!(HookPoint::ALL.map(|point| point.to_string()), names);
+}
+
 /// A deed and what it is called.
 type Deed = (HookFlaw, fn(&mut HookedRequest));
 

@@ -101,8 +101,10 @@ fn l_22_the_parameters_of_a_grant_stand_in_their_order_and_secret_ones_are_shown
 
 #[test]
 fn l_22_a_grant_with_a_flow_of_its_own_and_reserved_names_are_refused() {
-    let own = GrantKind::ALL.iter().map(|kind| kind.grant_type());
-    for grant_type in own.chain(["password", "", "urn:a b", "urn:ä", "urn:\n"]) {
+    let own: Vec<_> = GrantKind::ALL.iter().map(|kind| kind.grant_type()).collect();
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    assert_eq!(own, ["authorization_code", "client_credentials", device, "refresh_token"]);
+    for grant_type in own.into_iter().chain(["password", "", "urn:a b", "urn:ä", "urn:\n"]) {
         let made = ExtensionGrant::new(&confidential(), ExtensionRequest::new(grant_type));
         let invalid = matches!(made, Err(Error::Config(ConfigError::Invalid { setting: "grant_type", .. })));
         assert!(invalid, "{grant_type}");
