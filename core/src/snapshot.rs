@@ -59,3 +59,29 @@ impl Snapshot {
         serde_json::from_str(envelope.state.get()).map_err(unreadable)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_read_by_its_own_flow_in_its_version_and_up_to_its_limit() {
+        let written = Snapshot::write("device", &"it waits");
+        let text = r#"{"version":1,"flow":"device","state":"it waits"}"#;
+        assert_eq!(written.as_bytes(), text.as_bytes());
+        let read = |text: String| Snapshot::from_bytes(text.into_bytes()).read::<String>("device");
+        let padded = |len: usize| format!("{text}{}", " ".repeat(len - text.len()));
+        assert_eq!(read(padded(64 * 1024)).unwrap(), "it waits");
+        for bad in [
+            padded(64 * 1024 + 1),
+            padded(128 * 1024),
+            text.replace("device", "code"),
+            text.replace('1', "2"),
+            text.replace('1', "0"),
+            text.replace("\"it waits\"", "7"),
+            String::new(),
+        ] {
+            assert_eq!(read(bad), Err(Error::Config(ConfigError::SnapshotUnreadable)));
+        }
+    }
+}

@@ -234,6 +234,25 @@ fn every_error_is_one_line_that_no_other_error_has() {
 }
 
 #[test]
+fn what_is_wrong_with_a_text_is_said_in_words() {
+    use crate::http::challenge::ChallengeFlaw;
+    use crate::http::form::FormFlaw;
+    use crate::http::json::JsonError;
+    let said = [
+        FormFlaw::TooLarge.to_string(),
+        FormFlaw::TooManyParameters.to_string(),
+        FormFlaw::Malformed.to_string(),
+        ChallengeFlaw::Malformed.to_string(),
+        ChallengeFlaw::DuplicateParameter.to_string(),
+        ChallengeFlaw::TooMany.to_string(),
+        JsonError { at: 7, flaw: JsonFlaw::Truncated }.to_string(),
+    ];
+    assert!(said.iter().all(|words| words.contains(' ')), "{said:?}");
+    assert_eq!(said.iter().collect::<BTreeSet<_>>().len(), said.len(), "{said:?}");
+    assert_eq!(said.last().unwrap(), "the JSON ends too early at byte 7");
+}
+
+#[test]
 fn an_issuer_that_lacks_nothing_but_a_slash_is_said_to() {
     for (found, slash) in
         [("https://as.example/", true), ("https://as.example//", true), ("https://as.example/x", false), ("", false)]

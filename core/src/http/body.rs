@@ -52,3 +52,16 @@ impl fmt::Debug for Body {
         write!(f, "Body({} bytes)", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_says_how_long_it_is_and_no_more() {
+        let body = Body::from(b"s3cr3t".to_vec());
+        assert_eq!((body.expose(), body.len(), body.is_empty()), (&b"s3cr3t"[..], 6, false));
+        assert_eq!(format!("{body:?}"), "Body(6 bytes)");
+        assert_eq!((Body::empty().len(), Body::empty().is_empty()), (0, true));
+    }
+}

@@ -357,6 +357,8 @@ fn lb_15_a_pasted_url_is_held_to_the_same_rules() {
         "http://127.0.0.1:4711/?code=c&state=s",
         "http://127.0.0.1:4711/callback/?code=c&state=s",
         "http://u:p@127.0.0.1:4711/callback?code=c&state=s",
+        "http://u@127.0.0.1:4711/callback?code=c&state=s",
+        "http://:p@127.0.0.1:4711/callback?code=c&state=s",
         "http://127.0.0.1:4711@evil.test/callback?code=c&state=s",
         "http://evil.test/callback?code=c&state=s",
         "javascript:alert(1)",
@@ -400,6 +402,7 @@ fn lb_02_the_default_place_is_a_literal_with_a_free_port() {
     assert_eq!(place.redirect_uri("[::1]:5".parse().unwrap()), "http://[::1]:5/callback");
     let named = Place::default().with_host(Host::Localhost).with_ports([7, 8]);
     assert_eq!(named.redirect_uri("[::1]:8".parse().unwrap()), "http://localhost:8/callback");
+    assert_eq!((place.host(), named.host()), (Host::default(), Host::Localhost));
     assert_eq!(Place::standalone().ports(), [8080]);
     for path in ["callback", "", "//evil.test", "/a b", "/a?b", "/a#b", "/a/../b", "/%41", "/\u{e9}", "/a\r\n"] {
         assert!(Place::default().with_path(path).is_err(), "{path}");

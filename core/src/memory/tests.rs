@@ -216,3 +216,24 @@ fn a_clock_that_was_set_back_makes_no_key_fresh_for_ever() {
     assert!(memory.keys(A, at(0)).is_none() && memory.may_fetch_keys(A, at(0)));
     assert!(memory.keys(A, at(0).plus(Duration::MAX)).is_none());
 }
+
+#[test]
+fn only_what_may_be_a_nonce_is_kept() {
+    let longest = "n".repeat(1024);
+    for (nonce, kept) in [
+        ("!#[]~", true),
+        (longest.as_str(), true),
+        (&format!("{longest}n"), false),
+        ("", false),
+        ("a b", false),
+        ("a\"b", false),
+        ("a\\b", false),
+        ("a\u{7f}", false),
+        ("\u{e9}", false),
+    ] {
+        let mut memory = Memory::new();
+        memory.keep_nonce("https://as.example", "before");
+        memory.keep_nonce("https://as.example", nonce);
+        assert_eq!(memory.nonce("https://as.example"), Some(if kept { nonce } else { "before" }), "{nonce}");
+    }
+}

@@ -129,6 +129,15 @@ mod tests {
         members.finish().to_string()
     }
 
+    /// A text that grows while it is written leaves copies behind.
+    #[test]
+    fn what_is_quoted_has_its_final_size_from_the_beginning() {
+        for text in ["", "plain", "\"\\", "\u{0}\n\u{1f} \u{7f}é"] {
+            let quoted = quoted(text);
+            assert_eq!(quoted.capacity(), quoted.len(), "{text}");
+        }
+    }
+
     #[test]
     fn an_object_is_written_in_both_layouts() {
         assert_eq!(written(Layout::Compact, 0), r#"{"a":"x\"\u000a","b":7,"c":["y","\\"],"\u0064":1.50}"#);

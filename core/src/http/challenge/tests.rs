@@ -64,6 +64,7 @@ fn answers_57_di_19_what_breaks_the_grammar_is_malformed() {
         r#"Bearer realm="x" error=y"#,
         "Bearer realm=x y",
         "Bearer =x",
+        "Bearer ==",
         "Bearer realm==x y",
         "Basic abc=, realm=x",
         "\"Bearer\"",

@@ -26,6 +26,15 @@ fn rfc_6749_appendix_b_example_is_written() {
     assert_eq!(encode_component(" %&+£€").expose(), "+%25%26%2B%C2%A3%E2%82%AC");
 }
 
+/// A text that grows while it is written leaves copies behind.
+#[test]
+fn what_is_encoded_has_its_final_size_from_the_beginning() {
+    for text in ["", "aZ09*-._", "a b c", " %&+£€", "\u{0}\u{1f}~"] {
+        let encoded = encode_component(text);
+        assert_eq!(encoded.expose().capacity(), encoded.expose().len(), "{text}");
+    }
+}
+
 #[test]
 fn answers_50_client_id_and_secret_are_written_component_by_component() {
     assert_eq!(encode_component("aaa/;&").expose(), "aaa%2F%3B%26");

@@ -51,6 +51,22 @@ fn fl_02_dates_of_all_three_forms_are_read() {
 }
 
 #[test]
+fn years_of_two_digits_end_in_2069_and_leap_years_have_one_day_more() {
+    for (value, seconds) in [
+        ("Thursday, 01-Jan-70 00:00:07 GMT", Some(7)),
+        ("Tuesday, 19-Jan-38 03:14:08 GMT", Some(2_147_483_648)),
+        ("Tuesday, 31-Dec-69 23:59:59 GMT", Some(3_155_759_999)),
+        ("Thu, 29 Feb 2024 00:00:00 GMT", Some(1_709_164_800)),
+        ("Fri, 01 Mar 2024 00:00:00 GMT", Some(1_709_251_200)),
+        ("Wed, 31 Apr 2024 00:00:00 GMT", None),
+        ("Wed, 29 Feb 2023 00:00:00 GMT", None),
+        ("Mon, 29 Feb 2100 00:00:00 GMT", None),
+    ] {
+        assert_eq!(http_date(value).map(Timestamp::as_secs), seconds, "{value}");
+    }
+}
+
+#[test]
 fn fl_02_junk_is_no_date() {
     for value in [
         "Sun, 06 Nov 1994 08:49:37 UTC",

@@ -515,6 +515,7 @@ fn every_check_is_told_and_no_secret_is_shown() {
     }
     let facts = |wanted: &str| told.iter().find(|(name, ..)| *name == wanted).map(|(_, e, f, _)| (&**e, &**f)).unwrap();
     assert_eq!(facts("alg"), ("RS256", "RS256"));
+    assert_eq!(facts("crit"), ("(absent)", "(absent)"));
     assert_eq!(facts("signature"), ("a key of the issuer", "kid k1"));
     assert_eq!(facts("iss"), (ISSUER, ISSUER));
     assert_eq!(facts("nonce"), ("(hidden)", "(hidden)"));
@@ -530,4 +531,7 @@ fn a_failed_check_is_the_last_one_told() {
         assert_eq!((last.0, last.3), (claim, false));
         assert!(earlier.iter().all(|(.., passed)| *passed));
     }
+    let Watcher(told) = watched(&token(r#"{"alg":"RS256","kid":"k1","crit":[]}"#, &claims(&[])), &rules());
+    let (name, expected, found, passed) = told.last().unwrap();
+    assert_eq!((*name, &**expected, &**found, *passed), ("crit", "(absent)", "(present)", false));
 }

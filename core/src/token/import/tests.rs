@@ -48,6 +48,9 @@ fn x_11_a_home_assistant_token_is_found_in_its_entry() {
         let implementation = tokens.answer().get("auth_implementation").and_then(Value::into_string);
         assert_eq!(implementation.is_some(), file.contains("auth_implementation"));
     }
+    // What stands outside is the token, whatever else there is.
+    let both = read(Shape::HomeAssistant, &format!(r#"{{"access_token":"outer","token":{token}}}"#));
+    assert_eq!(both.access_token().expose(), "outer");
     for (file, error) in [
         (r#"{"data":{"token":{}}}"#, RecordError::TokenMissing),
         (r#"{"data":{"token":[]}}"#, RecordError::Unreadable(RecordFlaw::Member("token"))),
@@ -77,6 +80,9 @@ fn x_11_a_cognito_token_tells_its_own_end_and_nothing_else_is_believed() {
     {
         assert_eq!(times(&read(Shape::Pycognito, &file(token))), (1_800_000_000_000, None), "{token}");
     }
+    // A lifetime that counts from nowhere is no matter then.
+    let noted = read(Shape::Pycognito, &format!(r#"{{"access_token":"{good}","expires_in":9}}"#));
+    assert_eq!((times(&noted).1, noted.notes()), (Some(1_800_002_600_000), &[Note::TokenTypeAssumed][..]));
     // Other shapes say themselves when a token ends, or nobody does.
     assert_eq!(read(Shape::Authlib, &file(&good)).expires_at(), None);
     let known = file(&good).replace(r#","id_token""#, r#","expires_at":1800000001,"id_token""#);

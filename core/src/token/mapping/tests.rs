@@ -78,6 +78,8 @@ fn h_19_x_03_old_members_are_dropped_unless_they_are_merged() {
     assert_eq!(new.id_token().unwrap().expose(), "d.e.f");
     assert_eq!(new.scope().as_str(), "a");
     assert!(!new.answer().contains("expires_in"));
+    let none = tokens(r#"{"access_token":"new","scope":""}"#).succeeding(&old);
+    assert_eq!((none.scope(), none.requested_scope()), (Scopes::EMPTY, Scopes::EMPTY));
 }
 
 #[test]

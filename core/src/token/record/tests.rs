@@ -113,6 +113,8 @@ fn x_08_the_record_says_whole_seconds_and_remembers_milliseconds() {
     let loaded = read(&record);
     assert_eq!(loaded.received_at(), NOW);
     assert_eq!(loaded.expires_at(), Some(Timestamp::from_millis(1_800_000_060_250)));
+    assert!(!record.contains(r#""scope""#), "nobody spoke of one");
+    assert!(text(&answered(r#"{"access_token":"t"}"#, "z a")).contains(r#""scope":"z a""#));
     // Another program has put a new token into the record, and left what it does not know.
     let changed = record.replace("1800000060,", "1800009999,").replace(r#":"t""#, r#":"new""#);
     let loaded = read(&changed);
@@ -227,4 +229,6 @@ fn a_record_is_read_up_to_its_limit() {
     for len in [RECORD_LIMIT + 1, 2 * RECORD_LIMIT] {
         assert_eq!(refused(&padded(len)), RecordError::Unreadable(RecordFlaw::TooLarge));
     }
+    let large = format!(r#"{{"access_token":"t","id_token":"{}"}}"#, "x".repeat(64 * 1024 + 1));
+    assert_eq!(refused(&large), RecordError::Unreadable(RecordFlaw::Member("id_token")));
 }

@@ -185,6 +185,7 @@ fn answers_19_tr_01_tr_21_an_access_token_that_cannot_be_one_is_refused() {
         assert_eq!(rule(read(200, JSON, body)), Rule::MemberMissing("access_token"), "{body}");
     }
     assert_eq!(token(r#""a\/b\u002b\u0063""#).unwrap().access_token().expose(), "a/b+c");
+    assert_eq!(token(r#"" !~""#).unwrap().access_token().expose(), " !~");
 }
 
 #[test]

@@ -247,6 +247,10 @@ fn of_a_message_its_names_are_shown_and_what_servers_write_for_engineers() {
         (&long[1], "true", "(name): true"),
         ("code", "12345678901234567890", "code: 12345678901234567890"),
         ("type", "123456789012345678901", "type: (number)"),
+        ("error_codes", r#"[700027,"s3cr3t",[1]]"#, "error_codes: 700027 .. .. "),
+        ("codes", "[700027]", "codes: (array)"),
+        ("error", r#"{"code":7,"x":"s3cr3t","error":{"code":8}}"#, "error: {code: 7, x: (string)}"),
+        ("errors", r#"{"code":7}"#, "errors: (object)"),
     ];
     for (name, value, shown) in members {
         assert_eq!(excerpt(&format!(r#"{{"{name}":{value}}}"#)), format!("{{{shown}}}"));
@@ -262,6 +266,7 @@ fn of_a_message_its_names_are_shown_and_what_servers_write_for_engineers() {
 fn excerpt(body: &str) -> String {
     match read(400, JSON, body).unwrap_err() {
         Error::Protocol(error) => error.answer.unwrap().excerpt.unwrap(),
+        Error::Refused(refusal) => refusal.answer.unwrap().excerpt.unwrap(),
         other => panic!("{other}"),
     }
 }
