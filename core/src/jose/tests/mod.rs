@@ -7,12 +7,11 @@ mod keys;
 use std::sync::LazyLock;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
 };
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::*;
 use crate::crypto::tests::providers;
@@ -35,6 +34,12 @@ pub(super) enum Signer {
 }
 
 impl Signer {
+    /// Reads a key: making one of this kind takes longer than most tests.
+    fn rsa(pem: &str) -> Self {
+        let text: String = pem.lines().filter(|line| !line.starts_with(['#', '-'])).collect();
+        Signer::Rsa(RsaKeyPair::from_pkcs8(&STANDARD.decode(text).unwrap()).unwrap())
+    }
+
     fn ec(curve: &'static str, how: &'static EcdsaSigningAlgorithm) -> Self {
         Signer::Ec(curve, EcdsaKeyPair::generate(how).unwrap())
     }
@@ -80,10 +85,8 @@ impl Signer {
     }
 }
 
-pub(super) static RSA: LazyLock<Signer> =
-    LazyLock::new(|| Signer::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()));
-pub(super) static OTHER_RSA: LazyLock<Signer> =
-    LazyLock::new(|| Signer::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()));
+pub(super) static RSA: LazyLock<Signer> = LazyLock::new(|| Signer::rsa(include_str!("rsa.pem")));
+pub(super) static OTHER_RSA: LazyLock<Signer> = LazyLock::new(|| Signer::rsa(include_str!("other-rsa.pem")));
 pub(super) static P256: LazyLock<Signer> =
     LazyLock::new(|| Signer::ec("P-256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING));
 pub(super) static P384: LazyLock<Signer> =
