@@ -13,6 +13,7 @@ use bytes::{Buf, Bytes};
 use grantflow_core::error::{Delivery, SendFailure, TransportKind};
 use grantflow_core::http::{Body, Reach};
 use grantflow_core::machine::Outgoing;
+use http::Method;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -145,6 +146,10 @@ impl HyperClient {
             Reach::Public => &self.public,
         };
         let mut request = outgoing.request.map(|body| Wiped::new(body.expose()));
+        // hyper says nothing of a body of length zero, which a GET must not have and a POST must.
+        if request.body().0.is_empty() && !matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE) {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut connected = capture_connection(&mut request);
         let delivery = connected.clone();
         let whole = async {

@@ -72,6 +72,25 @@ async fn a_request_is_sent_as_it_is_and_the_whole_response_comes_back() {
 }
 
 #[tokio::test]
+async fn a_get_has_no_body_and_an_empty_post_says_so() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let address = server(move |_, mut stream| {
+        let tell = tell.clone();
+        async move {
+            tell.send(request(&mut stream).await.to_lowercase()).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    let client = client().1;
+    client.send(to(&format!("http://{address}/"))).await.unwrap();
+    client.send(post(address, "")).await.unwrap();
+    let (get, post) = (told.recv().await.unwrap(), told.recv().await.unwrap());
+    assert!(!get.contains("content-length") && !get.contains("transfer-encoding"), "{get}");
+    assert!(post.contains("content-length: 0\r\n") && !post.contains("transfer-encoding"), "{post}");
+}
+
+#[tokio::test]
 async fn connections_are_used_again_after_a_whole_response() {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
