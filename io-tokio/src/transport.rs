@@ -256,7 +256,11 @@ fn broken(error: &hyper::Error) -> TransportKind {
     if error.is_parse() {
         return TransportKind::Protocol;
     }
-    match error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    if cause.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>()) {
+        return TransportKind::Tls;
+    }
+    match cause.map(io::Error::kind) {
         // A chunk that is none.
         Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => TransportKind::Protocol,
         _ => TransportKind::Reset,

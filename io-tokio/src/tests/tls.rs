@@ -21,12 +21,8 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A server with a certificate for `name`; gives its port and whether a request has reached it.
-async fn secure(
-    authority: Option<&CertifiedIssuer<'static, KeyPair>>,
-    name: &str,
-    last_year: i32,
-) -> (u16, Arc<AtomicBool>) {
+/// What accepts connections with a certificate for `name`.
+fn acceptor(authority: Option<&CertifiedIssuer<'static, KeyPair>>, name: &str, last_year: i32) -> TlsAcceptor {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.not_after = date_time_ymd(last_year, 1, 1);
@@ -38,7 +34,16 @@ async fn secure(
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server with a certificate for `name`; gives its port and whether a request has reached it.
+async fn secure(
+    authority: Option<&CertifiedIssuer<'static, KeyPair>>,
+    name: &str,
+    last_year: i32,
+) -> (u16, Arc<AtomicBool>) {
+    let acceptor = acceptor(authority, name, last_year);
     let reached = Arc::new(AtomicBool::new(false));
     let tell = reached.clone();
     let address = server(move |_, stream| {
@@ -104,4 +109,24 @@ async fn tt_05_a_server_of_another_age_is_refused() {
         let failure = SendFailure { delivery: Delivery::NotSent, kind: TransportKind::Tls };
         assert_eq!(get(&client, format!("https://localhost:{}/", address.port())).await, Err(failure));
     }
+}
+
+#[tokio::test]
+async fn tt_05_what_is_no_tls_after_the_handshake_is_told_so() {
+    let authority = authority();
+    let acceptor = acceptor(Some(&authority), "localhost", 4000);
+    let address = server(move |_, stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let (socket, _) = stream.get_mut();
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            rest(socket).await;
+        }
+    })
+    .await;
+    let client = HyperClient::new(Settings::default().with_root_certificate(authority.der().to_vec()));
+    let failure = SendFailure { delivery: Delivery::Unknown, kind: TransportKind::Tls };
+    assert_eq!(get(&client, format!("https://localhost:{}/", address.port())).await, Err(failure));
 }
