@@ -244,7 +244,6 @@ fn failed_to_send(error: &ClientError) -> SendFailure {
         Some(cause) if cause.is_canceled() => not_sent(TransportKind::Reset),
         Some(cause) if cause.is_user() => not_sent(TransportKind::Protocol),
         Some(cause) => unknown(broken(cause)),
-        None if error.is_connect() => not_sent(TransportKind::Connect),
         None => unknown(TransportKind::Protocol),
     }
 }
