@@ -17,15 +17,15 @@ pub(crate) fn sockets(place: &Place, port: u16) -> io::Result<(Vec<TcpListener>,
             Ok((vec![socket], address))
         }
         Host::Localhost => {
-            let mut tried = 0_usize;
-            loop {
-                tried = tried.saturating_add(1);
+            let mut failure = io::Error::from(ErrorKind::AddrNotAvailable);
+            // A port that was free on one family may be taken on the other; another one may be free on both.
+            for _ in 0..ATTEMPTS {
                 match all(place.addresses(), port) {
-                    // The port that was free on one family is taken on the other; another one may be free on both.
-                    Err(error) if error.kind() == ErrorKind::AddrInUse && port == 0 && tried < ATTEMPTS => {}
-                    result => return result,
+                    Err(error) => failure = error,
+                    bound => return bound,
                 }
             }
+            Err(failure)
         }
     }
 }
@@ -73,4 +73,21 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Whether this machine has no such address. Operating systems say so in several ways.
 fn is_family_missing(error: &io::Error) -> bool {
     !matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fl_42_an_address_that_this_machine_does_not_have_is_left_out() {
+        // Kept for documentation (RFC 5737): nobody's.
+        let addresses = ["192.0.2.1", "127.0.0.1"].map(|address| address.parse().unwrap());
+        let one = first(&addresses, 0).unwrap();
+        assert_eq!(one.local_addr().unwrap().ip(), addresses[1]);
+        let (sockets, named) = all(&addresses, 0).unwrap();
+        assert_eq!((sockets.len(), named.ip()), (1, addresses[1]));
+        assert_eq!(first(&addresses[..1], 0).unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+        assert_eq!(all(&addresses[..1], 0).unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+    }
 }

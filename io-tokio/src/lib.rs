@@ -12,6 +12,7 @@
 
 mod api;
 mod authorizer;
+mod bind;
 mod client;
 mod clock;
 mod connect;

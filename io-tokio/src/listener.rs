@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{pending, poll_fn};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,21 +14,19 @@ use std::time::Duration;
 
 use grantflow_core::Timestamp;
 use grantflow_core::callback::CallbackParams;
-use grantflow_core::error::{BadCallback, ConfigError, Error, Expired};
+use grantflow_core::error::{BadCallback, Error, Expired};
 use grantflow_core::loopback::{
-    Connection, HEADER_DEADLINE, Heard, Host, LINGER, MAX_CONNECTIONS, Pages, Place, Reception, Reply, ResponseMode,
+    Connection, HEADER_DEADLINE, Heard, LINGER, MAX_CONNECTIONS, Pages, Place, Reception, Reply, ResponseMode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use zeroize::Zeroizing;
 
 use crate::race::within;
-use crate::{Clock, Pending};
+use crate::{Clock, Pending, bind};
 
 /// How long to wait when the system has no file descriptor left for one more connection.
 const BREATHER: Duration = Duration::from_millis(100);
-/// How many free ports to try for one that both address families have free.
-const ATTEMPTS: usize = 16;
 
 type Heeded = Option<(CallbackParams, Responder)>;
 
@@ -69,7 +66,7 @@ impl RedirectListener {
     /// [`ConfigError::PortInUse`] with the first port if none of the place's ports is free, [`ConfigError::Listen`] if
     /// the system refuses for another reason.
     pub async fn bind(place: &Place, mode: ResponseMode, pages: Pages) -> Result<Self, Error> {
-        let (sockets, address) = bind(place).await?;
+        let (sockets, address) = bind::free(place).await?;
         let redirect_uri = place.redirect_uri(address);
         let reception = Reception::new(&redirect_uri, mode)?.with_pages(pages);
         let connections = VecDeque::new();
@@ -294,75 +291,6 @@ async fn deliver(mut stream: TcpStream, reply: &Reply, clock: &dyn Clock) {
         while stream.read(&mut rest).await.is_ok_and(|length| length > 0) {}
     };
     within(clock, LINGER, sending).await;
-}
-
-/// Finds a port of the place that is free.
-async fn bind(place: &Place) -> Result<(Vec<TcpListener>, SocketAddr), Error> {
-    let mut failure = None;
-    for port in place.ports() {
-        let bound = match place.host() {
-            Host::Localhost => bind_both(place, *port).await,
-            Host::Either | Host::Ipv4 | Host::Ipv6 => bind_first(place, *port).await,
-        };
-        match bound {
-            Ok(bound) => return Ok(bound),
-            Err(error) => {
-                failure.get_or_insert(match error.kind() {
-                    io::ErrorKind::AddrInUse => ConfigError::PortInUse(*port),
-                    _ => ConfigError::Listen(error.to_string()),
-                });
-            }
-        }
-    }
-    Err(failure.unwrap_or(ConfigError::Missing("a port to listen on")).into())
-}
-
-/// Listens on the first address whose family this host has.
-async fn bind_first(place: &Place, port: u16) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in place.addresses() {
-        match TcpListener::bind((*address, port)).await {
-            Ok(socket) => {
-                let address = socket.local_addr()?;
-                return Ok((vec![socket], address));
-            }
-            // The other family's address would be another redirect URI: not what was asked for.
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-/// Listens on one port of all families that this host has, so that nobody else gets a part of the browser's calls.
-async fn bind_both(place: &Place, port: u16) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for _ in 0..if port == 0 { ATTEMPTS } else { 1 } {
-        match bind_all(place, port).await {
-            Ok(bound) => return Ok(bound),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-async fn bind_all(place: &Place, port: u16) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
-    let mut sockets = Vec::new();
-    let mut found: Option<SocketAddr> = None;
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in place.addresses() {
-        let port = found.map_or(port, |found| found.port());
-        match TcpListener::bind((*address, port)).await {
-            Ok(socket) => {
-                let address = socket.local_addr()?;
-                found.get_or_insert(address);
-                sockets.push(socket);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
-            Err(error) => failure = error,
-        }
-    }
-    found.map(|found| (sockets, found)).ok_or(failure)
 }
 
 /// Never ready. For those who have nobody to attend to.
