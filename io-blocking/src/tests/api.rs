@@ -241,6 +241,16 @@ fn e_06_h_08_the_authorizer_is_asked_before_every_request() {
 }
 
 #[test]
+fn a_fixed_credential_is_there_at_once_and_for_good_and_is_no_clients() {
+    let fixed = bare("t");
+    let held = fixed.current().unwrap();
+    assert_eq!(held.access_token().unwrap().expose(), "t");
+    assert!(fixed.is_valid());
+    assert_eq!(fixed.invalidate(held.id()).unwrap().id(), held.id(), "there is no other one");
+    assert_eq!(fixed.client_id(), None);
+}
+
+#[test]
 fn h_08_an_error_of_the_authorizer_ends_the_request() {
     struct Broken;
     impl Authorize for Broken {

@@ -189,6 +189,7 @@ fn the_servers_refusal_is_the_error() {
     let client = discovered(&issuer).0.public("me").unwrap();
     let request = RefreshRequest::new(Secret::from("old"));
     let mut flow = Refresh::new(client.registered(), request).unwrap();
+    assert_eq!(client.driver().clock().now(), start(), "it is the driver that was given");
     let error = client.driver().run(&mut flow, Event::Start, &mut Nobody).unwrap_err();
     assert!(matches!(&error, Error::Refused(refusal) if refusal.is("invalid_grant")), "{error}");
     assert_eq!(error.advice(), Advice::LogInAgain);

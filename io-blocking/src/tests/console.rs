@@ -65,6 +65,14 @@ fn fl_40_the_address_is_shown() {
     assert_eq!(told.last().unwrap(), "Code received!");
 }
 
+#[test]
+fn fl_40_a_login_that_fails_has_received_no_code() {
+    let (notifier, told) = recorder();
+    let mut person = ConsolePerson::new(&b"junk\n"[..], notifier);
+    Driver::new().with_clock(clock()).run(&mut Login::new(URI), Event::Start, &mut person).unwrap_err();
+    assert_ne!(told.lock().unwrap().last().unwrap(), "Code received!");
+}
+
 /// Does something before it gives what it has.
 struct After<F>(F, &'static [u8]);
 

@@ -282,6 +282,17 @@ fn lb_16_the_page_reaches_the_browser_every_time() {
 }
 
 #[test]
+fn lb_16_the_page_reaches_a_browser_that_is_still_sending() {
+    let mut listener = listener();
+    let address = listener.address();
+    // More than the buffers between the two hold: to close the socket then would break the browser's connection.
+    let request = get(address, "/callback?code=c&state=s") + &"x".repeat(8 * 1024 * 1024);
+    let browser = thread::spawn(move || ask(address, &request));
+    wait(&mut listener).1.success();
+    assert!(browser.join().unwrap().ends_with("</html>\n"));
+}
+
+#[test]
 fn fl_37_a_25_a_callback_that_never_comes_ends_with_the_injected_clock() {
     let mut listener = listener();
     let (address, clock) = (listener.address(), clock());

@@ -164,6 +164,7 @@ async fn the_servers_refusal_is_the_error() {
     let request = grantflow_core::grant::refresh::RefreshRequest::new(Secret::from("old"));
     let mut flow = grantflow_core::grant::Refresh::new(client.registered(), request).unwrap();
     let event = grantflow_core::machine::Event::Start;
+    assert_eq!(client.driver().clock().now(), NOW, "it is the driver that was given");
     let error = client.driver().run(&mut flow, event, &mut crate::Nobody).await.unwrap_err();
     assert!(matches!(&error, Error::Refused(refusal) if refusal.is("invalid_grant")), "{error}");
     assert_eq!(error.advice(), Advice::LogInAgain);

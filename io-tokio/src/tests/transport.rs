@@ -410,6 +410,20 @@ async fn ds_06_every_part_of_an_exchange_has_its_deadline() {
     }
 }
 
+/// Where nobody accepts, Linux drops what comes to a full queue; other systems refuse it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn ds_06_connecting_has_a_deadline() {
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, soon) = (deaf.local_addr().unwrap(), Duration::from_millis(60));
+    let connect = || std::net::TcpStream::connect_timeout(&address, soon).ok();
+    let queue: Vec<_> = std::iter::from_fn(connect).take(10_000).collect();
+    let (clock, client) = client();
+    let (answer, seconds) = ticking(&clock, client.send(post(address, "a=b"))).await;
+    let late = (not_sent(TransportKind::Timeout), 10);
+    assert_eq!((answer.unwrap_err(), seconds), late, "{} wait", queue.len());
+}
+
 #[tokio::test]
 async fn fl_07_a_drip_that_is_never_idle_runs_out_of_total_time() {
     let (clock, client) = client();

@@ -1,4 +1,6 @@
 use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::net::TcpStream;
 use std::net::{Shutdown, TcpListener};
 use std::thread;
 use std::time::Duration;
@@ -6,7 +8,7 @@ use std::time::Duration;
 use grantflow_core::error::{Delivery, TransportKind};
 
 use super::{Server, failed, post, quick, unknown};
-use crate::transport::{HttpClient, UreqClient};
+use crate::transport::{HttpClient, Settings, Timeouts, UreqClient};
 
 #[test]
 fn ds_01_a_body_is_cut_off_at_its_limit() {
@@ -62,6 +64,27 @@ fn ds_06_each_phase_has_a_deadline() {
         let _ = stream.shutdown(Shutdown::Both);
     });
     assert_eq!(client.send(post(&stops.url())).unwrap_err(), unknown(TransportKind::Timeout));
+}
+
+#[test]
+fn ds_06_resolving_a_name_has_a_deadline() {
+    let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let timeouts = Timeouts { connect: Duration::from_nanos(1), ..Timeouts::default() };
+    let client = UreqClient::new(Settings::default().with_timeouts(timeouts));
+    let late = client.send(post(&format!("http://localhost:{}/", server.port))).unwrap_err();
+    assert_eq!(late, failed(Delivery::NotSent, TransportKind::Timeout));
+}
+
+/// Where nobody accepts, Linux drops what comes to a full queue; other systems refuse it.
+#[cfg(target_os = "linux")]
+#[test]
+fn ds_06_connecting_has_a_deadline() {
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = deaf.local_addr().unwrap();
+    let soon = Duration::from_millis(60);
+    let queue: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, soon).ok()).take(10_000).collect();
+    let late = UreqClient::new(quick()).send(post(&format!("http://{address}/"))).unwrap_err();
+    assert_eq!(late, failed(Delivery::NotSent, TransportKind::Timeout), "{} wait", queue.len());
 }
 
 #[test]

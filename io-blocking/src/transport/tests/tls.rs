@@ -1,6 +1,8 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use grantflow_core::error::{Delivery, TransportKind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
@@ -112,5 +114,46 @@ fn tt_05_fl_09_an_end_that_tls_does_not_vouch_for_is_no_end() {
         } else {
             assert_eq!(answer.unwrap_err(), failed(Delivery::Unknown, TransportKind::Reset));
         }
+    }
+}
+
+#[test]
+fn tt_05_what_is_no_tls_after_the_handshake_is_told_so() {
+    let authority = authority();
+    let config = config(Some(&authority), "localhost", 4000);
+    let server = Server::raw(move |_, socket, _| {
+        let mut stream = stream(&config, socket);
+        let _ = read_request(&mut stream);
+        let _ = stream.sock.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    });
+    let answer = trusting(&authority).send(post(&url(&server)));
+    assert_eq!(answer.unwrap_err(), failed(Delivery::Unknown, TransportKind::Tls));
+}
+
+#[test]
+fn fl_06_a_head_comes_in_pieces_within_tls_and_a_goodbye_before_its_end_is_no_answer() {
+    let authority = authority();
+    let cut = Err(failed(Delivery::Unknown, TransportKind::Reset));
+    for (pieces, expected) in [
+        (["HTTP/1.1 200 OK\r\ncontent-", "length: 2\r\n\r\nok"], Ok("ok")),
+        (["HTTP/1.1 200 OK\r\n", "content-length: 2\r\n"], cut),
+        (["", ""], cut),
+    ] {
+        let config = config(Some(&authority), "localhost", 4000);
+        let server = Server::raw(move |_, socket, _| {
+            let mut stream = stream(&config, socket);
+            let _ = read_request(&mut stream);
+            for piece in pieces {
+                let _ = stream.write_all(piece.as_bytes());
+                let _ = stream.flush();
+                // So that each is read by itself.
+                thread::sleep(Duration::from_millis(20));
+            }
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        });
+        let answer = trusting(&authority).send(post(&url(&server)));
+        let said = answer.map(|answer| String::from_utf8(answer.body().expose().to_vec()).unwrap());
+        assert_eq!(said, expected.map(String::from), "{pieces:?}");
     }
 }
