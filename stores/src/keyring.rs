@@ -334,7 +334,6 @@ fn failed(error: &Error) -> StoreError {
     match error {
         Error::NoStorageAccess(why) => unavailable(&format!("no access to the keyring: {why}")),
         Error::PlatformFailure(why) => unavailable(&format!("the keyring does not work: {why}")),
-        Error::NoDefaultStore => unavailable("there is no keyring"),
         Error::TooLong(what, most) => {
             StoreError::new(StoreFault::TooLarge, format!("the keyring takes {most} bytes of {what} at most"))
         }

@@ -204,8 +204,7 @@ impl Records {
             let why = StoreError::new(StoreFault::Corrupt, "the file is larger than 64 MiB");
             return Ok(Some(Kept { file, bytes: Err(why) }));
         };
-        let mut bytes = Secret::new(Vec::new());
-        read_all(&mut file, room, &mut bytes).map_err(|error| self.failed("reading", &error))?;
+        let bytes = read_all(&mut file, length, room).map_err(|error| self.failed("reading", &error))?;
         Ok(Some(Kept { file, bytes: Ok(bytes) }))
     }
 
@@ -235,33 +234,20 @@ impl Records {
 }
 
 /// Reads a file into room for all of it, so that no half-grown copy is left behind unwiped.
-fn read_all(file: &mut File, room: usize, into: &mut Secret<Vec<u8>>) -> io::Result<()> {
-    let mut bytes = vec![0; room];
-    let mut filled = 0;
-    let read = loop {
-        let Some(free) = bytes.get_mut(filled..).filter(|free| !free.is_empty()) else { break Ok(()) };
-        match file.read(free) {
-            Ok(0) => break Ok(()),
-            Ok(read) => filled = filled.saturating_add(read),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => break Err(error),
-        }
-    };
-    bytes.truncate(filled);
-    *into = Secret::new(bytes);
-    read
+fn read_all(file: &mut File, length: u64, room: usize) -> io::Result<Secret<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(room);
+    let read = file.take(length).read_to_end(&mut bytes);
+    let bytes = Secret::new(bytes);
+    read.map(|_| bytes)
 }
 
 /// Makes a new file beside another one.
 pub(crate) fn make_temporary(folder: &Folder, name: &OsStr) -> Result<(OsString, File), StoreError> {
-    loop {
-        // Each state is seeded anew from the system's random source.
-        let temporary = temporary_of(name, RandomState::new().hash_one(std::process::id()));
-        match folder.make_new(&temporary) {
-            Ok(file) => return Ok((temporary, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed("making a new file beside", &folder.path_of(name), &error)),
-        }
+    // Each state is seeded anew from the system's random source: nobody has this name, or only who wants to be in the way.
+    let temporary = temporary_of(name, RandomState::new().hash_one(std::process::id()));
+    match folder.make_new(&temporary) {
+        Ok(file) => Ok((temporary, file)),
+        Err(error) => Err(failed("making a new file beside", &folder.path_of(name), &error)),
     }
 }
 
