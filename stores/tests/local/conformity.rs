@@ -1,5 +1,7 @@
 //! The checks that every store is put through.
 
+use std::sync::Arc;
+
 use grantflow_core::Secret;
 use grantflow_stores::{FileStore, KeyringStore, SqliteStore, Store, conformance};
 use keyring_core::mock;
@@ -39,4 +41,12 @@ fn a_keyring_conforms() {
     conforms("keyring", false, || {
         Box::new(KeyringStore::in_keyring(keyring.clone(), "tests").with_lock_folder(place.parent()))
     });
+}
+
+/// As several parts of a program hold it.
+#[test]
+fn a_shared_store_conforms() {
+    let place = place();
+    let store = Arc::new(FileStore::at(&place.path));
+    conforms("shared store", true, || Box::new(Arc::clone(&store)));
 }

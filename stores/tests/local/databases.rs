@@ -53,7 +53,11 @@ fn st_06_a_newer_database_is_refused_and_stays_as_it_is() {
 fn st_05_the_database_of_another_program_is_left_alone() {
     let place = place();
     fs::create_dir_all(place.parent()).unwrap();
-    for tables in ["CREATE TABLE other (a)", "CREATE TABLE records (a); PRAGMA user_version = 1"] {
+    for tables in [
+        "CREATE TABLE other (a)",
+        "CREATE TABLE other (a); PRAGMA user_version = 1",
+        "CREATE TABLE records (a); PRAGMA user_version = 1",
+    ] {
         let _ = fs::remove_file(&place.path);
         Connection::open(&place.path).unwrap().execute_batch(tables).unwrap();
         #[cfg(unix)]
@@ -64,6 +68,19 @@ fn st_05_the_database_of_another_program_is_left_alone() {
             Err(StoreFault::Corrupt)
         );
     }
+}
+
+#[test]
+fn a_database_that_may_only_be_read_is_read_and_not_written() {
+    let place = place();
+    let store = SqliteStore::at(&place.path);
+    log_in(&store, "default", 1, "r1");
+    // A format that this SQLite may read but not write (https://sqlite.org/fileformat.html, "File format version numbers").
+    let mut bytes = fs::read(&place.path).unwrap();
+    bytes[18] = 3;
+    fs::write(&place.path, bytes).unwrap();
+    assert_eq!(renew(&store, "default", 1, 2).map_err(|error| error.fault), Err(StoreFault::Denied));
+    assert_eq!(found(&store, "default"), kept(1, "r1"));
 }
 
 /// What row ST-19 asks of Postgres.

@@ -127,6 +127,27 @@ fn st_03_what_is_no_file_is_refused_at_once() {
 }
 
 #[test]
+fn a_name_too_long_for_those_of_the_files_beside_it_is_told() {
+    let place = place();
+    let parent = place.parent();
+    fs::create_dir_all(parent).unwrap();
+    // Names have 255 bytes. With the first there is no room for a new file, with the second none for a damaged one.
+    for length in [240, 248] {
+        let path = parent.join("x".repeat(length));
+        let store = FileStore::at(&path);
+        for damaged in [false, true] {
+            if damaged {
+                fs::write(&path, "damaged").unwrap();
+                set_mode(&path, 0o600);
+            }
+            let saved = store.save(write("default", Expected::Anything, 1, &record(1, "r1")));
+            assert_eq!(saved.map_err(|error| error.fault), Err(StoreFault::Unavailable), "{length} {damaged}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "damaged");
+    }
+}
+
+#[test]
 fn st_13_writers_of_different_names_both_survive() {
     const WRITERS: u64 = 6;
     const ROUNDS: u64 = 25;

@@ -1,6 +1,7 @@
 //! The keyring, played by the mock of keyring-core.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use grantflow_core::error::StoreFault;
 use grantflow_core::store::Expected;
@@ -8,7 +9,7 @@ use grantflow_stores::{FileStore, KeyringStore, Saved, Store};
 use keyring_core::api::CredentialStoreApi;
 use keyring_core::{Entry, Error, mock};
 
-use crate::support::{Place, found, kept, key, log_in, place, record, renew, write};
+use crate::support::{Place, claim, found, kept, key, log_in, place, record, renew, write};
 
 /// As large as a piece is.
 const PIECE: usize = 32 * 1024;
@@ -148,6 +149,32 @@ fn st_10_pieces_of_different_records_are_noticed() {
         log_in(&keyring.store, "default", 3, "r3");
         assert_eq!(found(&keyring.store, "default"), kept(3, "r3"));
     }
+}
+
+#[test]
+fn a_piece_that_is_gone_for_a_moment_is_looked_for_again_and_any_other_failure_is_told() {
+    let keyring = keyring();
+    log_in(&keyring.store, "default", 1, "r1");
+    // As when somebody else saves between the head and the pieces.
+    keyring.fail(" a 1", Error::NoEntry);
+    assert_eq!(found(&keyring.store, "default"), kept(1, "r1"));
+    keyring.fail(" a 1", locked());
+    assert_eq!(found(&keyring.store, "default"), Err(StoreFault::Unavailable));
+}
+
+#[test]
+fn every_program_has_locks_of_its_own_in_the_lock_folder() {
+    let place = place();
+    let services = ["te-sts", "tests", "te/../sts", "te_sts"];
+    let held = services.map(|service| {
+        let store = KeyringStore::in_keyring(mock::Store::new().unwrap(), service).with_lock_folder(place.parent());
+        store.claim(&claim("default", Duration::ZERO)).unwrap().unwrap()
+    });
+    let names = place.names();
+    let names: Vec<_> = names.iter().map(|name| name.split_once(".claim-").unwrap().0).collect();
+    // All versions of a program must lock the same files.
+    assert_eq!(names, ["keyring-te-sts", "keyring-te_2f_2e_2e_2fsts", "keyring-te_5fsts", "keyring-tests"]);
+    drop(held);
 }
 
 #[test]
