@@ -38,9 +38,7 @@ pub trait Person {
     fn attend(&mut self) {}
 
     /// The flow is over: answer what waits for an answer.
-    fn finish(&mut self, outcome: Result<(), &Error>) {
-        let _ = outcome;
-    }
+    fn finish(&mut self, _outcome: Result<(), &Error>) {}
 }
 
 /// What came of sending a person away.

@@ -58,7 +58,6 @@ fn kind(error: &Error) -> TransportKind {
         Error::Protocol(ureq_proto_error) if too_many_headers(ureq_proto_error) => TransportKind::TooLarge,
         Error::Io(error) if is_tls(error) => TransportKind::Tls,
         Error::Io(_) => TransportKind::Reset,
-        Error::Tls(_) | Error::TlsRequired => TransportKind::Tls,
         // ureq's errors are an open list. What is left says that the bytes were not the HTTP that they should have been.
         _ => TransportKind::Protocol,
     }
