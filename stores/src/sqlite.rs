@@ -117,11 +117,11 @@ impl SqliteStore {
         };
         let (connection, schema) = open().map_err(|error| failed(&error))?;
         match schema {
+            ..SCHEMA => Err(StoreError::new(StoreFault::Corrupt, "the database holds something else")),
             SCHEMA => Ok(connection),
-            newer if newer > SCHEMA => {
+            _ => {
                 Err(StoreError::new(StoreFault::Newer, "the database was written by a newer version of this software"))
             }
-            _ => Err(StoreError::new(StoreFault::Corrupt, "the database holds something else")),
         }
     }
 

@@ -194,7 +194,6 @@ fn failure(error: &RedisError) -> Failure {
         ErrorKind::Server(kind) => match kind {
             ServerErrorKind::BusyLoading => Failure::Answered(StoreFault::Unavailable, "it is loading its data"),
             ServerErrorKind::ReadOnly => READ_ONLY,
-            ServerErrorKind::NoPerm => NO_PERMISSION,
             ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot => {
                 Failure::Answered(StoreFault::Unavailable, "it is a cluster of shards, which is not supported")
             }
@@ -209,7 +208,6 @@ fn failure(error: &RedisError) -> Failure {
 }
 
 const READ_ONLY: Failure = Failure::Turned(StoreFault::Unavailable, "it is a replica, which only reads");
-const NO_PERMISSION: Failure = Failure::Answered(StoreFault::Denied, "this user lacks a permission");
 
 /// Reads the code of a refusal. Servers before version 7 put the code of a script's command into the text.
 fn refusal(error: &RedisError) -> Failure {
@@ -220,7 +218,7 @@ fn refusal(error: &RedisError) -> Failure {
     let rows = [
         ("NOAUTH", Failure::Turned(StoreFault::Denied, "it wants a password")),
         ("WRONGPASS", Failure::Turned(StoreFault::Denied, "user or password are wrong")),
-        ("NOPERM", NO_PERMISSION),
+        ("NOPERM", Failure::Answered(StoreFault::Denied, "this user lacks a permission")),
         ("READONLY", READ_ONLY),
         ("LOADING", Failure::Answered(StoreFault::Unavailable, "it is loading its data")),
         ("OOM", Failure::Answered(StoreFault::Full, "it has no memory left")),
