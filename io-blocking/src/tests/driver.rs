@@ -224,3 +224,30 @@ fn a_panic_in_an_observer_does_not_lock_the_others_out() {
     assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
     run().unwrap();
 }
+
+/// Draws once.
+struct Draw;
+
+impl Machine for Draw {
+    type Output = [u8; 16];
+
+    fn state(&self) -> StateId {
+        READY
+    }
+
+    fn table(&self) -> &'static Table {
+        &EMPTY
+    }
+
+    fn handle(&mut self, _: Event, cx: &mut Context<'_>) -> Result<Step<[u8; 16]>, Error> {
+        let mut drawn = [0; 16];
+        cx.random.fill(&mut drawn)?;
+        Ok(Step::Done(drawn))
+    }
+}
+
+#[test]
+fn what_a_machine_draws_is_never_the_same() {
+    let draw = || Driver::new().run(&mut Draw, Event::Start, &mut Nobody).unwrap();
+    assert_ne!(draw(), draw());
+}

@@ -379,7 +379,9 @@ fn a_27_the_text_of_the_page_can_be_chosen() {
     let mut listener = RedirectListener::bind(&anywhere(), ResponseMode::Query, pages).unwrap();
     let address = listener.address();
     let browser = thread::spawn(move || ask(address, &get(address, "/callback?code=c&state=s")));
-    wait(&mut listener).1.success();
+    let (_, responder) = wait(&mut listener);
+    let page = responder.pages().success();
+    responder.answer(&page);
     assert!(browser.join().unwrap().contains("Well &lt;done&gt;"));
 }
 

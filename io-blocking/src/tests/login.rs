@@ -2,7 +2,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grantflow_core::error::{ConfigError, Error, Expired, TransportKind};
 use grantflow_core::loopback::{Launcher, Pages, ResponseMode};
@@ -92,6 +92,26 @@ fn lb_11_fl_36_a_second_callback_is_told_that_the_login_is_over() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 410]);
     assert!(is_closed(at));
+}
+
+/// A browser that says more when it has its page. If nobody listened any more, that would break its connection.
+fn talkative(at: SocketAddr, target: &str) -> String {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.write_all(get(at, target).as_bytes()).unwrap();
+    let answer = super::read_all(&mut stream);
+    let heard = (0..5).all(|_| {
+        thread::sleep(Duration::from_millis(20));
+        stream.write_all(b"more").is_ok()
+    });
+    if heard { answer } else { String::from("HTTP/1.1 0 Cut off") }
+}
+
+#[test]
+fn lb_16_who_goes_on_sending_after_the_page_is_heard_out() {
+    let (mut person, told) =
+        person(|at| ["/", "/callback?code=c&state=good"].map(|target| talkative(at, target)).to_vec());
+    assert_eq!(run(&mut person, None).unwrap(), "c");
+    assert_eq!(told.recv().unwrap().iter().map(|answer| status(answer)).collect::<Vec<_>>(), [404, 200]);
 }
 
 #[test]
@@ -255,8 +275,9 @@ fn a_variable_that_holds_a_secret_is_withheld_from_the_browser() {
 #[cfg(unix)]
 #[test]
 fn fl_39_a_launcher_that_hangs_blocks_nothing() {
-    let hanging = |_: &Url| vec![program("sleep", &["5"])];
+    let (hanging, began) = (|_: &Url| vec![program("sleep", &["20"])], Instant::now());
     assert!(has_url(&told_with(hanging, has_url, Duration::from_secs(3))));
+    assert!(began.elapsed() < Duration::from_secs(20), "it was waited for");
 }
 
 #[test]

@@ -33,7 +33,9 @@ fn rs_07_a_59_x_09_h_12_a_refused_token_is_renewed_once_by_way_of_ureq() {
     let mut answer = agent(authorizing(authorizer, &server)).get(format!("{}/a", server.base)).call().unwrap();
     assert_eq!((answer.status().as_u16(), answer.body_mut().read_to_string().unwrap().as_str()), (200, "fine"));
     assert_eq!(server.tokens(), ["Bearer t1", "Bearer t2"]);
-    assert!(server.all().iter().all(|asked| asked.headers("content-length").is_empty()));
+    for framed in ["content-length", "transfer-encoding"] {
+        assert!(server.all().iter().all(|asked| asked.headers(framed).is_empty()), "there is no body");
+    }
     assert_eq!(log.calls(), ["authorize", "refresh 1"]);
 
     let server = refusing();
@@ -78,6 +80,15 @@ fn rs_07_bodies_up_to_a_size_are_sent_again_on_request() {
             }
         }
     }
+}
+
+#[test]
+fn h_01_a_body_that_the_caller_has_framed_keeps_its_frame() {
+    let server = taking("t");
+    let post = agent(authorizing(bare("t"), &server).replaying_up_to(5)).post(format!("{}/a", server.base));
+    assert_eq!(post.header("transfer-encoding", "chunked").send("whole").unwrap().status(), 200);
+    let asked = &server.all()[0];
+    assert_eq!((asked.body.as_str(), asked.headers("content-length").len()), ("5\r\nwhole\r\n0\r\n\r\n", 0));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod login;
 #[cfg(feature = "middleware")]
 mod middleware;
 mod resources;
+mod store;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

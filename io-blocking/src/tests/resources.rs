@@ -14,7 +14,7 @@ use grantflow_core::loopback::{Pages, ResponseMode};
 use grantflow_core::machine::Event;
 use url::Url;
 
-use super::{Login, anywhere, ask, clock, get, read_all, start, status};
+use super::{Login, anywhere, ask, clock, get, patience, read_all, start, status};
 use crate::{Cancel, Driver, LoopbackPerson, Opening, RedirectListener};
 
 const CHILD: &str = "GRANTFLOW_TEST_CHILD";
@@ -124,4 +124,32 @@ fn fl_43_the_listener_recovers_when_no_file_descriptor_is_left() {
     let again = thread::spawn(move || ask(at, &get(at, "/callback?code=d&state=good")));
     listener.wait(start().plus(Duration::from_secs(300)), &clock(), &Cancel::new()).unwrap().1.success();
     assert_eq!(status(&again.join().unwrap()), 200);
+}
+
+#[test]
+fn fl_43_who_says_nothing_makes_room_when_no_file_descriptor_is_left() {
+    if in_child("fl_43_who_says_nothing_makes_room_when_no_file_descriptor_is_left", "ulimit -n 64;") {
+        return;
+    }
+    let mut listener = listener();
+    let at = listener.address();
+    let others = thread::spawn(move || {
+        let silent = TcpStream::connect(at).unwrap();
+        // Whoever came after it has been served: it has been taken in. Then only it is left.
+        assert_eq!(status(&ask(at, &get(at, "/"))), 404);
+        thread::sleep(Duration::from_millis(50));
+        let mut hoard = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            hoard.push(file);
+        }
+        // One for the browser's end of the connection, none for the other.
+        drop(hoard.pop());
+        let answer = ask(at, &get(at, "/callback?code=c&state=good"));
+        drop((silent, hoard));
+        answer
+    });
+    // The clock stands still: nobody's time is over.
+    let wait = listener.wait(start().plus(Duration::from_secs(300)), &clock(), &patience());
+    wait.unwrap().1.success();
+    assert_eq!(status(&others.join().unwrap()), 200);
 }

@@ -57,6 +57,15 @@ fn ds_06_each_phase_has_a_deadline() {
     // No TLS.
     let tls = format!("https://127.0.0.1:{}/", silent.port);
     assert_eq!(client.send(post(&tls)).unwrap_err(), failed(Delivery::NotSent, TransportKind::Timeout));
+    // No TLS in the time for all of it.
+    let another = Server::raw(move |_, stream, _| {
+        thread::sleep(pause);
+        drop(stream);
+    });
+    let mut short = post(&format!("https://127.0.0.1:{}/", another.port));
+    short.timeout = Duration::from_millis(100);
+    let late = failed(Delivery::NotSent, TransportKind::Timeout);
+    assert_eq!(UreqClient::default().send(short).unwrap_err(), late);
     // Then silence.
     let stops = Server::new(move |_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf");
@@ -71,8 +80,10 @@ fn ds_06_resolving_a_name_has_a_deadline() {
     let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let timeouts = Timeouts { connect: Duration::from_nanos(1), ..Timeouts::default() };
     let client = UreqClient::new(Settings::default().with_timeouts(timeouts));
-    let late = client.send(post(&format!("http://localhost:{}/", server.port))).unwrap_err();
-    assert_eq!(late, failed(Delivery::NotSent, TransportKind::Timeout));
+    let late = Some(failed(Delivery::NotSent, TransportKind::Timeout));
+    // The answer may be there before anybody looks at the clock.
+    let outcome = || client.send(post(&format!("http://localhost:{}/", server.port))).err();
+    assert!((0..1000).any(|_| outcome() == late));
 }
 
 /// Where nobody accepts, Linux drops what comes to a full queue; other systems refuse it.

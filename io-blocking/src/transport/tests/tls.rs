@@ -1,6 +1,6 @@
 use std::io::Write;
-use std::net::TcpStream;
-use std::sync::Arc;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -156,4 +156,26 @@ fn fl_06_a_head_comes_in_pieces_within_tls_and_a_goodbye_before_its_end_is_no_an
         let said = answer.map(|answer| String::from_utf8(answer.body().expose().to_vec()).unwrap());
         assert_eq!(said, expected.map(String::from), "{pieces:?}");
     }
+}
+
+#[test]
+fn fl_14_a_connection_within_tls_that_the_server_has_closed_is_not_used_again() {
+    let authority = authority();
+    let config = config(Some(&authority), "localhost", 4000);
+    let (tell, closed) = mpsc::channel();
+    let server = Server::raw(move |_, socket, seen| {
+        let mut stream = stream(&config, socket);
+        let Some(request) = read_request(&mut stream) else { return };
+        seen.lock().unwrap().push(request);
+        // It says nothing of closing: the end itself has to be seen.
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        let _ = stream.sock.shutdown(Shutdown::Both);
+        tell.send(()).unwrap();
+    });
+    let client = trusting(&authority);
+    for _ in 0..3 {
+        client.send(post(&url(&server))).unwrap();
+        closed.recv().unwrap();
+    }
+    assert_eq!(server.seen().len(), 3);
 }
