@@ -262,6 +262,10 @@ fn st_22_a_logout_where_nobody_was_logged_in_makes_no_files() {
     assert_eq!(found(&store, "default"), Ok(None));
     assert_eq!(store.list(), Ok(Vec::new()));
     assert!(!place.folder.path().join("state").exists());
+    log_in(&store, "other", 1, "r1");
+    let before = fs::metadata(&place.path).unwrap().ino();
+    store.delete(&key("default")).unwrap();
+    assert_eq!(fs::metadata(&place.path).unwrap().ino(), before, "the file was written anew");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The keyring, played by the mock of keyring-core.
 
+use std::any::Any;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use grantflow_core::error::StoreFault;
 use grantflow_core::store::Expected;
 use grantflow_stores::{FileStore, KeyringStore, Saved, Store};
-use keyring_core::api::CredentialStoreApi;
+use keyring_core::api::{Credential, CredentialApi, CredentialStoreApi};
 use keyring_core::{Entry, Error, mock};
 
 use crate::support::{Place, claim, found, kept, key, log_in, place, record, renew, write};
@@ -83,7 +85,9 @@ fn fl_29_a_keyring_that_dies_between_read_and_write_is_told_and_keeps_what_it_ha
 #[test]
 fn st_10_a_long_record_is_cut_into_pieces_and_put_together() {
     let keyring = keyring();
-    for (version, length) in [(1, 0), (2, 1), (3, PIECE - 1), (4, PIECE), (5, PIECE + 1), (6, 5 * PIECE), (7, 3)] {
+    for (version, length) in
+        [(1, 0), (2, 1), (3, PIECE - 1), (4, PIECE), (5, PIECE + 1), (6, 5 * PIECE), (7, 128 * PIECE), (8, 3)]
+    {
         let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let saved = keyring.store.save(write("default", Expected::Anything, version, &bytes));
         assert_eq!(saved, Ok(Saved::Done));
@@ -91,7 +95,7 @@ fn st_10_a_long_record_is_cut_into_pieces_and_put_together() {
         assert_eq!(keyring.items(), 1 + length.div_ceil(PIECE), "pieces of another record are left");
     }
     let large = vec![0; 128 * PIECE + 1];
-    let saved = keyring.store.save(write("default", Expected::Anything, 8, &large));
+    let saved = keyring.store.save(write("default", Expected::Anything, 9, &large));
     assert_eq!(saved.map_err(|error| error.fault), Err(StoreFault::TooLarge));
     keyring.store.delete(&key("default")).unwrap();
     assert_eq!(keyring.items(), 0);
@@ -186,6 +190,60 @@ fn st_10_a_keyring_that_takes_less_is_told() {
     assert_eq!(found(&keyring.store, "default"), Ok(None));
 }
 
+/// A keyring that keeps the beginning of what it is given, and says that all is well.
+#[derive(Debug)]
+struct Cutting(Arc<mock::Store>);
+
+#[derive(Debug)]
+struct Cut(Entry);
+
+impl CredentialStoreApi for Cutting {
+    fn vendor(&self) -> String {
+        self.0.vendor()
+    }
+    fn id(&self) -> String {
+        self.0.id()
+    }
+    fn build(&self, service: &str, user: &str, modifiers: Option<&HashMap<&str, &str>>) -> keyring_core::Result<Entry> {
+        Ok(Entry::new_with_credential(Arc::new(Cut(self.0.build(service, user, modifiers)?))))
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl CredentialApi for Cut {
+    fn set_secret(&self, secret: &[u8]) -> keyring_core::Result<()> {
+        self.0.set_secret(secret.get(..2560).unwrap_or(secret))
+    }
+    fn get_secret(&self) -> keyring_core::Result<Vec<u8>> {
+        self.0.get_secret()
+    }
+    fn delete_credential(&self) -> keyring_core::Result<()> {
+        self.0.delete_credential()
+    }
+    fn get_credential(&self) -> keyring_core::Result<Option<Arc<Credential>>> {
+        Ok(None)
+    }
+    fn get_specifiers(&self) -> Option<(String, String)> {
+        self.0.get_specifiers()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[test]
+fn st_10_a_keyring_that_cuts_is_found_out_before_the_old_record_is_replaced() {
+    let keyring = keyring();
+    let cutting = Arc::new(Cutting(keyring.items.clone()));
+    let store = KeyringStore::in_keyring(cutting, "tests").with_lock_folder(keyring.place.parent());
+    log_in(&store, "default", 1, "r1");
+    let saved = store.save(write("default", Expected::Anything, 2, &record(2, &"x".repeat(2560))));
+    assert_eq!(saved.map_err(|error| error.fault), Err(StoreFault::Unavailable));
+    assert_eq!(found(&store, "default"), kept(1, "r1"));
+}
+
 #[test]
 fn st_22_a_logout_empties_the_keyring() {
     let keyring = keyring();
@@ -212,6 +270,29 @@ fn a_key_for_a_file_is_made_once_and_kept() {
     item.as_any().downcast_ref::<mock::Cred>().unwrap().set_error(locked());
     let failed = sealed("tokens");
     assert!(matches!(failed, Err(grantflow_core::Error::Store(error)) if error.fault == StoreFault::Unavailable));
+}
+
+#[test]
+fn what_a_keyring_says_is_told_by_its_kind() {
+    let keyring = keyring();
+    log_in(&keyring.store, "default", 1, "r1");
+    let strange = || "strange".into();
+    let rows = [
+        (locked(), StoreFault::Unavailable, "the collection is locked, a prompt was dismissed"),
+        (Error::PlatformFailure("no session bus".into()), StoreFault::Unavailable, "no session bus"),
+        (Error::BadEncoding(Vec::new()), StoreFault::Corrupt, "something else"),
+        (Error::BadDataFormat(Vec::new(), strange()), StoreFault::Corrupt, "something else"),
+        (Error::BadStoreFormat("strange".to_owned()), StoreFault::Corrupt, "something else"),
+        (Error::Ambiguous(Vec::new()), StoreFault::Corrupt, "several items"),
+        (Error::Invalid("user".to_owned(), "too odd".to_owned()), StoreFault::Unavailable, "such items"),
+        (Error::NotSupportedByStore("secrets".to_owned()), StoreFault::Unavailable, "such items"),
+    ];
+    for (error, fault, words) in rows {
+        let shown = format!("{error:?}");
+        keyring.fail("", error);
+        let told = keyring.store.load(&key("default")).unwrap_err();
+        assert!(told.fault == fault && told.detail.contains(words), "{shown}: {told:?}");
+    }
 }
 
 #[test]

@@ -276,6 +276,8 @@ fn st_20_a_replica_a_missing_right_and_a_wrong_password_are_told_without_secrets
         let shown = format!("{error:?} {store:?}");
         assert!(!shown.contains("hunter2") && !shown.contains(PASSWORD), "{shown}");
     }
+    let error = postgres.store().with_table("nowhere.tokens").unwrap().save(write(&key, is(2), 3)).unwrap_err();
+    assert_eq!(error.fault, StoreFault::Denied, "there is no such schema: {error:?}");
     let held = store.claim(&claim(&key, LONG, LONG)).unwrap();
     let shown = format!("{store:?} {held:?}");
     assert!(!shown.contains(PASSWORD) && !shown.contains("se%3A"), "{shown}");
@@ -307,6 +309,32 @@ fn fl_24_the_claim_of_a_holder_that_is_paused_ends_with_its_lease() {
     assert_eq!(busy.fault, StoreFault::Busy, "the late holder has released somebody else's claim");
     drop(held);
     holder.ends();
+}
+
+#[test]
+fn claims_of_many_keys_are_held_side_by_side_and_free_at_once_and_their_connections_are_kept() {
+    let Some(postgres) = Postgres::start() else { return };
+    let store = postgres.store();
+    let take = |profile: &str| store.claim(&claim(&key(profile), Duration::ZERO, LONG)).unwrap().unwrap();
+    let held = take("default");
+    // All versions of all programs must lock the same number.
+    let locked = "select classid::int8 << 32 | objid::int8 from pg_locks where locktype = 'advisory'";
+    assert_eq!(postgres.ask(locked), ["4630955623789303586"]);
+    drop(held);
+    let many: Vec<_> = (0..CONNECTIONS + 2).map(|number| take(&format!("profile-{number}"))).collect();
+    drop(many);
+    let sessions = "select pid from pg_stat_activity where backend_type = 'client backend' \
+                    and pid <> pg_backend_pid() order by pid";
+    let began = Instant::now();
+    while postgres.ask(sessions).len() > CONNECTIONS {
+        assert!(began.elapsed() < LONG, "more are kept than calls can use");
+    }
+    let kept = postgres.ask(sessions);
+    assert_eq!(kept.len(), CONNECTIONS);
+    for _ in 0..20 {
+        drop(take("default"));
+    }
+    assert_eq!(postgres.ask(sessions), kept);
 }
 
 #[test]

@@ -213,6 +213,8 @@ fn st_18_what_redis_refuses_is_told_without_secrets_and_not_repeated_for_ever() 
         for error in errors {
             assert_eq!(error.fault, fault, "{shown}: {error:?}");
             assert!(!error.detail.contains("secret"), "{shown}: {error:?}");
+            let of_shards = shown.starts_with("-MOVED") || shown.starts_with("-CROSSSLOT");
+            assert_eq!(error.detail.contains("cluster of shards"), of_shards, "{shown}: {error:?}");
         }
         let called = calls.load(Ordering::SeqCst);
         assert!(called <= 3 * most, "{shown}: {called} connections");
