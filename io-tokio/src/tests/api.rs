@@ -7,7 +7,7 @@ use std::time::Duration;
 use grantflow_core::error::{ConfigError, Error, LoginNeeded, SendFailure, UrlFlaw};
 use grantflow_core::http::Body;
 use grantflow_core::machine::Outgoing;
-use grantflow_core::manager::{API_KEY_HEADER, Placement};
+use grantflow_core::manager::{API_KEY_HEADER, Change, Placement};
 use grantflow_core::resource::{Audience, RequestSettings, StepUp, Template, challenge_of};
 use grantflow_core::store::StoreKey;
 use grantflow_core::token::{Tester, TokenSet};
@@ -241,6 +241,16 @@ async fn a_fixed_credential_is_there_at_once_and_for_good_and_is_no_clients() {
     assert!(fixed.is_valid());
     assert_eq!(fixed.invalidate(held.id()).await.unwrap().id(), held.id(), "there is no other one");
     assert_eq!(fixed.client_id(), None);
+}
+
+#[tokio::test]
+async fn e_11_an_authorizer_of_ones_own_has_nothing_before_it_is_asked() {
+    let (log, authorizer) = counting();
+    assert!(authorizer.current().is_none() && !authorizer.is_valid());
+    let id = authorizer.credential().await.unwrap().id();
+    assert_eq!(authorizer.current().unwrap().id(), id);
+    assert_eq!(log.calls(), ["authorize"]);
+    assert_eq!(authorizer.client_id(), None, "it is nobody's unless it says so");
 }
 
 #[tokio::test]
@@ -553,4 +563,14 @@ fn the_settings_of_an_api_are_its_own() {
     let changed = api.clone().with(RequestSettings::withholding_token);
     assert_eq!(changed.audience(), api.audience());
     assert!(!format!("{api:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_changes_hears_of_each_and_of_the_end() {
+    let (handle, _, clock) = handle(Some(fresh())).await;
+    let mut changes = handle.subscribe();
+    clock.advance(Duration::from_secs(100));
+    handle.renew().await.unwrap();
+    drop(handle);
+    assert_eq!((changes.next().await, changes.next().await), (Some(Change::Renewed), None));
 }

@@ -1,6 +1,6 @@
 //! A store that somebody else wrote, and that does not come back.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -283,4 +283,52 @@ async fn a_claim_that_comes_too_late_is_let_go() {
     let claim = Claim { key: key(), wait: Duration::from_secs(20), lease: Duration::from_secs(60) };
     let claimed = OnThreads::new(store.inner.clone()).claim(claim).await.unwrap();
     assert!(claimed.is_some());
+}
+
+/// A store whose saves can be made to fail.
+#[derive(Clone, Debug, Default)]
+struct Fragile {
+    inner: MemoryStore,
+    broken: Arc<AtomicBool>,
+}
+
+impl Store for Fragile {
+    fn load(&self, key: &StoreKey) -> Result<Option<Stored>, StoreError> {
+        self.inner.load(key)
+    }
+    fn save(&self, write: StoreWrite) -> Result<Saved, StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::new(StoreFault::Full, "no room"));
+        }
+        self.inner.save(write)
+    }
+    fn delete(&self, key: &StoreKey) -> Result<(), StoreError> {
+        self.inner.delete(key)
+    }
+    fn claim(&self, claim: &Claim) -> Result<Option<Box<dyn Claimed>>, StoreError> {
+        self.inner.claim(claim)
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_may_renew_before_what_was_renewed_is_saved() {
+    let (ticks, _) = clock();
+    let store = Fragile::default();
+    let driver = Driver::new().with_clock(ticks.clone());
+    let made = Tokens::delegated(driver, key(), Counting::default()).with_store(store.clone());
+    let handle = made.adopt(tokens("old", 100_000)).await.unwrap();
+    let claim = |wait| store.claim(&Claim { key: key(), wait, lease: Duration::from_secs(60) });
+    store.broken.store(true, Ordering::SeqCst);
+    // The second time it is only tried again.
+    for _ in 0..2 {
+        ticks.advance(Duration::from_secs(100));
+        assert!(handle.renew().await.unwrap().unsaved().is_some());
+        assert!(claim(Duration::ZERO).is_err(), "others would renew with the token that was used up");
+    }
+    store.broken.store(false, Ordering::SeqCst);
+    ticks.advance(Duration::from_secs(60));
+    handle.credential().await.unwrap();
+    handle.settled().await;
+    assert!(handle.credential().await.unwrap().unsaved().is_none());
+    assert!(claim(Duration::from_secs(10)).is_ok());
 }

@@ -115,6 +115,8 @@ async fn rs_01_rs_02_rs_10_rs_05_rs_09_l_54_what_may_not_have_the_token_is_not_s
     assert_eq!((answer.status().as_u16(), server.count()), (307, 1));
     let elsewhere = call(&mut service, post(&other.base, Full::from("x"))).await.unwrap_err();
     assert!(matches!(elsewhere, RequestError::Authorization(Error::Config(ConfigError::Audience(_)))), "{elsewhere}");
+    let cause = std::error::Error::source(&elsewhere).unwrap().to_string();
+    assert_eq!(elsewhere.to_string(), format!("the request is not authorized: {cause}"));
     let mut own = post(&server.base, Full::from("x"));
     own.headers_mut().insert("authorization", "Basic eA==".parse().unwrap());
     let conflict = call(&mut service, own).await.unwrap_err();
