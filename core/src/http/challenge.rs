@@ -201,7 +201,8 @@ impl<'a> Reader<'a> {
         }
         // `abc==` is no parameter, `abc=` ends without a value: both are padded token68.
         let unpadded = start.trim_start_matches(|char: char| char.is_ascii_alphanumeric() || "-._~+/".contains(char));
-        let rest = if unpadded.len() < start.len() { unpadded.trim_start_matches('=') } else { start };
+        // No `=` stands here first: the scheme would be the name of a parameter.
+        let rest = unpadded.trim_start_matches('=');
         let (token, rest) = start.split_at_checked(start.len().saturating_sub(rest.len())).unwrap_or(("", start));
         self.rest = rest;
         if token.is_empty() { Err(ChallengeFlaw::Malformed) } else { Ok(Credentials::Token68(token)) }
