@@ -175,7 +175,8 @@ fn every_program_has_locks_of_its_own_in_the_lock_folder() {
         store.claim(&claim("default", Duration::ZERO)).unwrap().unwrap()
     });
     let names = place.names();
-    let names: Vec<_> = names.iter().map(|name| name.split_once(".claim-").unwrap().0).collect();
+    let end = ".claim-35763799e42d13574585d24f81294977";
+    let names: Vec<_> = names.iter().map(|name| name.strip_suffix(end).unwrap()).collect();
     // All versions of a program must lock the same files.
     assert_eq!(names, ["keyring-te-sts", "keyring-te_2f_2e_2e_2fsts", "keyring-te_5fsts", "keyring-tests"]);
     drop(held);
