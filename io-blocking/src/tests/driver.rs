@@ -15,7 +15,7 @@ use http::Response;
 use url::Url;
 
 use super::{EMPTY, clock, post, start};
-use crate::{Cancel, DevicePerson, Driver, HttpClient, ManualClock, Nobody, Signer};
+use crate::{Cancel, Clock, DevicePerson, Driver, HttpClient, ManualClock, Nobody, Signer, SystemClock};
 
 /// Emits effects in order and keeps the kinds of the events that answer them.
 struct Script {
@@ -250,4 +250,11 @@ impl Machine for Draw {
 fn what_a_machine_draws_is_never_the_same() {
     let draw = || Driver::new().run(&mut Draw, Event::Start, &mut Nobody).unwrap();
     assert_ne!(draw(), draw());
+}
+
+#[test]
+fn the_systems_clock_sleeps_to_the_moment_that_is_named() {
+    let until = SystemClock.now().plus(Duration::from_millis(20));
+    SystemClock.sleep_until(until, &Cancel::new());
+    assert!(SystemClock.now() >= until);
 }
