@@ -60,7 +60,11 @@ fn run(program: &Program, names: &[&str], limit: Duration, variable: (&str, &str
     let mut command = Command::new("timeout");
     command.args(["--kill-after=1", &waiting, "prlimit", &busy, "--as=6000000000", "--core=0", "--"]);
     command.arg(&program.path).args(["--exact", "--test-threads=2"]).args(names);
-    command.current_dir(&program.folder).env("CARGO_MANIFEST_DIR", &program.folder).env("PROPTEST_CASES", "32");
+    command
+        .current_dir(&program.folder)
+        .env("CARGO_MANIFEST_DIR", &program.folder)
+        .env("CARGO_PKG_NAME", &program.name);
+    command.env("PROPTEST_CASES", "32");
     command.env(variable.0, variable.1);
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     Ok(match status.code() {
