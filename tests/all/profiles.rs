@@ -595,7 +595,9 @@ fn a_profile_can_be_found_read_and_built() {
         }
         profile.extras().unwrap();
     }
+    assert!(Profile::TIKTOK.describe().contains(&"client_id is called client_key".to_owned()));
     let twitch = Profile::TWITCH.describe().join("\n");
+    assert!(!twitch.contains("is called"), "{twitch}");
     for said in [
         "answers: where the status is no success, `message` is the error",
         "answers: the error `Invalid refresh token` is read as `invalid_grant`",

@@ -26,6 +26,12 @@ fn a_host_that_the_user_named_may_be_anywhere_and_one_that_a_remote_party_named_
 }
 
 #[test]
+fn metadata_says_by_which_rules_its_urls_were_judged() {
+    let policy = UrlPolicy::default().dangerous_allow_private_addresses();
+    assert_eq!(ServerMetadata::by_hand("https://as.example", policy).unwrap().policy(), policy);
+}
+
+#[test]
 fn an_endpoint_by_hand_replaces_the_one_before() {
     let metadata = ServerMetadata::by_hand("https://as.example", UrlPolicy::default())
         .and_then(|metadata| metadata.with_endpoint(Endpoint::Token, "https://as.example/old"))

@@ -343,6 +343,13 @@ async fn lb_15_fl_40_a_pasted_url_is_held_to_the_same_checks() {
     assert_eq!(outcome, Ok(200), "also without a last line ending");
     let refused: Vec<_> = junk.iter().map(|(_, why)| Notice::Refused { why: *why }).collect();
     assert_eq!(notices, [&before[..], &refused, &[Notice::Received]].concat());
+    // It begins like a good one, and ends where a piece that is read ends.
+    let long = format!("{good}&more={}", "x".repeat(5 * 4096 - good.len() - 6));
+    let (outcome, notices) = console(format!("{long}\n{good}").as_bytes()).await;
+    assert_eq!(
+        (outcome, &notices[2..]),
+        (Ok(200), &[Notice::Refused { why: BadCallback::TooLarge }, Notice::Received][..])
+    );
     let (outcome, notices) = console(b"\xff\xfe\n").await;
     assert_eq!(outcome, Err(Error::Cancelled), "the end of the input gives the login up");
     assert_eq!(notices[2..], [Notice::Refused { why: BadCallback::Malformed }]);

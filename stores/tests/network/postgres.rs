@@ -207,6 +207,21 @@ fn st_20_a_save_whose_answer_is_lost_is_done_once() {
 }
 
 #[test]
+fn a_claim_whose_answer_is_lost_is_asked_for_again_and_one_that_is_turned_away_is_given_up() {
+    let Some(postgres) = Postgres::start() else { return };
+    let proxy = Proxy::to(postgres.port());
+    let store = patient_postgres(&postgres.url_at(proxy.port));
+    let key = key("default");
+    assert_eq!(store.save(write(&key, Expected::Absent, 1)).unwrap(), Saved::Done);
+    proxy.cut_next_answer();
+    assert!(store.claim(&claim(&key, LONG, LONG)).unwrap().is_some());
+    assert!(proxy.has_cut());
+    postgres.ask("create role crowded login password 'hunter2' connection limit 0");
+    let crowded = PostgresStore::connect(&postgres.url_as("crowded", "hunter2", "postgres")).unwrap();
+    assert_eq!(crowded.claim(&claim(&key, LONG, LONG)).unwrap_err().fault, StoreFault::Unavailable);
+}
+
+#[test]
 fn st_20_sessions_that_an_administrator_ends_cost_nothing() {
     let Some(postgres) = Postgres::start() else { return };
     let store = postgres.store();
@@ -261,6 +276,7 @@ fn st_20_a_replica_a_missing_right_and_a_wrong_password_are_told_without_secrets
     postgres.ask("begin read write; alter role grantflow reset default_transaction_read_only; commit");
     assert_eq!(reading.save(write(&key, is(1), 2)).unwrap(), Saved::Done, "it does not recover alone");
     postgres.ask("create role plain login password 'hunter2'");
+    postgres.ask("create role crowded login password 'hunter2' connection limit 0");
     postgres.ask("create database other");
     let others = [
         (postgres.url_as("plain", "hunter2", "postgres"), StoreFault::Denied),
@@ -268,6 +284,7 @@ fn st_20_a_replica_a_missing_right_and_a_wrong_password_are_told_without_secrets
         (postgres.url_as("nobody", "hunter2", "postgres"), StoreFault::Denied),
         (postgres.url_as("plain", "hunter2", "hunter2"), StoreFault::Denied),
         (postgres.url_as("plain", "hunter2", "other"), StoreFault::Denied),
+        (postgres.url_as("crowded", "hunter2", "postgres"), StoreFault::Unavailable),
     ];
     for (url, fault) in others {
         let store = PostgresStore::connect(&url).unwrap();
@@ -389,6 +406,7 @@ fn fl_27_a_table_that_is_locked_is_waited_for_with_bounds_and_found_again() {
         }
         let error = store.save(write(&key, is(1), 2)).unwrap_err();
         assert_eq!(error.fault, StoreFault::Unavailable, "{error:?}");
+        assert!(error.to_string().contains("no answer in time"), "{error}");
     });
     assert_eq!(store.save(write(&key, is(1), 3)).unwrap(), Saved::Done, "what was given up is written later");
 }

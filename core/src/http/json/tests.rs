@@ -150,8 +150,9 @@ fn what_is_special_in_a_string_is_seen_wherever_it_stands() {
     for len in [0, 1, 7, 8, 9, 15, 16, 17, 31, 47, 48, 49, 80, 130] {
         for at in 0..=len {
             let (before, after) = ("x".repeat(at), " ".repeat(len - at));
+            let others = "1".repeat(40);
             for bad in ["\0", "\u{1}", "\n", "\u{1f}", "\n\n"] {
-                let text = format!("{{\"a\":\"{before}{bad}{after}\"}}");
+                let text = format!("{{\"a\":\"{before}{bad}{after}\",\"b\":{others}}}");
                 let error = Object::parse(text.as_bytes()).unwrap_err();
                 assert_eq!(error, JsonError { at: 6 + at, flaw: JsonFlaw::Syntax }, "{text}");
             }
