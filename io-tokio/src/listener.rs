@@ -63,8 +63,8 @@ impl RedirectListener {
     /// Listens at `place`. From then on a browser may come; nobody is answered before [`wait`](Self::wait).
     ///
     /// # Errors
-    /// [`ConfigError::PortInUse`] with the first port if none of the place's ports is free, [`ConfigError::Listen`] if
-    /// the system refuses for another reason.
+    /// [`PortInUse`](grantflow_core::error::ConfigError::PortInUse) with the first port if none of the place's ports is
+    /// free, [`Listen`](grantflow_core::error::ConfigError::Listen) if the system refuses for another reason.
     pub async fn bind(place: &Place, mode: ResponseMode, pages: Pages) -> Result<Self, Error> {
         let (sockets, address) = bind::free(place).await?;
         let redirect_uri = place.redirect_uri(address);
@@ -76,7 +76,7 @@ impl RedirectListener {
     /// Expects callbacks for another redirect URI than the one it listens at, as behind a proxy that passes them on.
     ///
     /// # Errors
-    /// [`ConfigError::Url`] if it is not one.
+    /// [`Url`](grantflow_core::error::ConfigError::Url) if it is not one.
     pub fn with_public_uri(mut self, redirect_uri: &str) -> Result<Self, Error> {
         self.reception = Reception::new(redirect_uri, self.mode)?.with_pages(self.reception.pages().clone());
         self.redirect_uri = redirect_uri.to_owned();
