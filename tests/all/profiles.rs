@@ -597,7 +597,10 @@ fn a_profile_can_be_found_read_and_built() {
     }
     assert!(Profile::TIKTOK.describe().contains(&"client_id is called client_key".to_owned()));
     let twitch = Profile::TWITCH.describe().join("\n");
-    assert!(!twitch.contains("is called"), "{twitch}");
+    assert!(!twitch.contains("is called") && !twitch.contains("separated"), "{twitch}");
+    let github = Profile::GITHUB.describe().join("\n");
+    assert!(github.contains("scopes of answers: separated by commas or spaces"), "{github}");
+    assert!(!github.contains("scopes of requests: separated"), "{github}");
     for said in [
         "answers: where the status is no success, `message` is the error",
         "answers: the error `Invalid refresh token` is read as `invalid_grant`",

@@ -234,6 +234,9 @@ fn st_18_a_real_server_that_refuses_or_forgets_is_survived() {
         assert!(!format!("{error:?} {denied:?}").contains(PASSWORD), "{error:?} {denied:?}");
     }
     assert_eq!(store.save(write(&key, Expected::Absent, 1)).unwrap(), Saved::Done);
+    redis.ask(&["ACL", "SETUSER", "lister", "on", ">hunter2", "~*", "+@all", "-hget"]);
+    let lister = RedisStore::connect(&format!("redis://lister:hunter2@127.0.0.1:{port}")).unwrap();
+    assert_eq!(lister.list().unwrap_err().fault, StoreFault::Denied, "half a list is none");
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
     let error = store.save(write(&key, is(1), 2)).unwrap_err();
     assert_eq!(error.fault, StoreFault::Full, "{error:?}");

@@ -114,6 +114,18 @@ fn a_login_that_no_store_has_seen_is_renewed_with_or_without_one() {
 }
 
 #[test]
+fn whoever_claims_the_record_of_a_session_that_has_just_ended_asks_for_nothing() {
+    let mut world = logged_in();
+    let lease = world.later(4000).answers(R1).command_while(Event::Acquire, |world, effect| {
+        if matches!(effect, Effect::Claim(_)) {
+            world.record = Some(record(world, version(world) + 1, Life::Ended));
+        }
+    });
+    assert_eq!(told(&lease), "login needed: the server has ended the session");
+    assert_eq!((world.requests(), world.stored()), (0, "ended".to_owned()));
+}
+
+#[test]
 fn the_refusal_of_a_spent_token_does_not_end_what_another_process_has_renewed_just_now() {
     let mut world = logged_in();
     let lease = world.later(4000).answers(refused()).command_while(Event::Acquire, |world, effect| {
