@@ -39,6 +39,7 @@ pub(crate) fn jittered(most: Duration) -> Duration {
 }
 
 /// A name that nobody else has, in any process. It need not be hard to guess.
+#[cfg(feature = "redis")]
 pub(crate) fn unique() -> String {
     format!("{:08x}{:016x}{:016x}", std::process::id(), random(), random())
 }
