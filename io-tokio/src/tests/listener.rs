@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use grantflow_core::callback::CallbackParams;
-use grantflow_core::error::{ConfigError, Error, Expired};
+use grantflow_core::error::{BadCallback, ConfigError, Error, Expired};
 use grantflow_core::loopback::{HEADER_DEADLINE, Host, MAX_CONNECTIONS, Pages, Place, ResponseMode, STANDALONE_WAIT};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -151,6 +151,24 @@ async fn lb_04_lb_05_lb_09_ar_20_ar_28_what_is_no_callback_is_answered_and_the_w
     responder.success().await;
     let page = told.await.unwrap();
     assert!(page.contains("Code received! You may now close this window"), "{page}");
+}
+
+#[tokio::test]
+async fn lb_06_a_foreign_callback_is_refused_and_the_listener_keeps_waiting() {
+    let mut listener = RedirectListener::bind(&Place::default(), ResponseMode::Query, Pages::default()).await.unwrap();
+    for (code, refused, expected) in [("evil", true, 400), ("real", false, 200)] {
+        let uri = format!("{}?code={code}&state=s", listener.redirect_uri());
+        let browser = tokio::spawn(async move { browse(&uri).await });
+        let (callback, responder) = listener.wait_for(STANDALONE_WAIT).await.unwrap();
+        assert!(callback.code().unwrap().matches(code), "whether it is the right one is the flow's business");
+        if refused {
+            responder.refused(BadCallback::StateMismatch).await;
+        } else {
+            responder.success().await;
+        }
+        let answer = browser.await.unwrap();
+        assert_eq!((status(&answer), answer.contains("evil")), (expected, false));
+    }
 }
 
 #[tokio::test]
