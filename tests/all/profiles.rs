@@ -599,6 +599,10 @@ fn a_profile_can_be_found_read_and_built() {
     let twitch = Profile::TWITCH.describe().join("\n");
     assert!(!twitch.contains("is called") && !twitch.contains("separated"), "{twitch}");
     let github = Profile::GITHUB.describe().join("\n");
+    assert!(
+        github.starts_with("GitHub (`github`)") && github.contains("client secret: client_secret_post"),
+        "{github}"
+    );
     assert!(github.contains("scopes of answers: separated by commas or spaces"), "{github}");
     assert!(!github.contains("scopes of requests: separated"), "{github}");
     for said in [
