@@ -80,7 +80,7 @@ impl TokenHandle {
         self.obtain(Wish::Other(refused))
     }
 
-    /// Renews ahead of time.
+    /// Renews ahead of time, unless the token came within the last second.
     ///
     /// # Errors
     /// Why nothing was renewed; the old token may still work.

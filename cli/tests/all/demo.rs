@@ -15,6 +15,7 @@ fn the_demo_succeeds_and_its_table_lists_every_flow() {
     assert!(table.contains("the access token is inactive now"), "{table}");
     assert!(table.contains("refresh token rotated"), "{table}");
     assert!(table.contains("the browser ended on a 200"), "{table}");
+    assert!(table.contains("one token for two who asked, another one when that was refused"), "{table}");
 }
 
 #[test]
